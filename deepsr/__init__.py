@@ -1,0 +1,1 @@
+"""DeepSR: video super-resolution from an ensemble of drafts. Importable without Snakemake."""

@@ -1,0 +1,36 @@
+"""Progress of long work: a bar on a terminal, a plain line now and then in a log."""
+
+import logging
+import sys
+import time
+
+from tqdm import tqdm
+
+LOG_EVERY = 15  # seconds between two lines in a log
+log = logging.getLogger("deepsr")
+
+
+class _Lines(tqdm):
+    """tqdm whose display is a line in the log: always in the job's log, as a bar on a terminal only."""
+
+    def __init__(self, *args, **kwargs):
+        self._logged = time.monotonic()
+        terminal = sys.stderr.isatty()
+        super().__init__(*args, file=sys.stderr, disable=None if terminal else False, leave=False, **kwargs)
+
+    def display(self, msg=None, pos=None):
+        if sys.stderr.isatty():
+            super().display(msg, pos)
+        now = time.monotonic()
+        if now - self._logged >= LOG_EVERY:
+            self._logged = now
+            log.info(self.format_meter(**{**self.format_dict, "ncols": 0}).strip(), extra={"progress": True})
+
+    def clear(self, nolock=False):
+        if sys.stderr.isatty():
+            super().clear(nolock)
+
+
+def progress(iterable=None, total=None, desc="", unit="it", **kwargs):
+    """Wrap `iterable` (or count with `.update(n)`): rate, share done and time left, on the terminal or in the log."""
+    return _Lines(iterable, total=total, desc=desc, unit=unit, dynamic_ncols=True, **kwargs)
