@@ -1,0 +1,146 @@
+"""Applies the exported network to frames of any size, in tiles, without TensorFlow.
+
+The same numbers as the whole-frame network, for less time and memory: a 3x3 convolution from 512 channels to 1
+is slow in every library, but equals a 1x1 convolution to 9 maps and nine shifted additions. So only the first
+layer looks beyond its own pixel, and tiles overlap by its kernel alone. What follows has one channel and runs on
+the whole frame.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+
+from deepsr.errors import InputError
+from deepsr.onnx_export import OPERATORS, from_onnx
+
+TILE = 8, 1280  # most rows and columns of a tile; few rows keep it in the processor's cache
+ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x}
+
+
+class Predictor:
+    """The network of an .onnx file that `onnx_export.to_onnx` made; `predictor(drafts)` is one frame's luma.
+
+    path: the .onnx file. threads: tiles computed at a time, at most the CPUs this process may use; they do not
+    change the result. providers: onnxruntime's devices in order of preference.
+    Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`).
+    Raises InputError if the file is missing, damaged or not such a network.
+    """
+
+    def __init__(self, path, threads=1, providers=("CPUExecutionProvider",)):
+        """See the class."""
+        layers, self.metadata = _load(path)
+        self.n_drafts = layers[0].kernel.shape[2]
+        self._head, self._last = layers[:3], layers[3:]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            _tile_graph(*self._head).SerializeToString(), options, providers=list(providers)
+        )
+        self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
+
+    def __call__(self, drafts):
+        """The network's output, float32 (H, W), unclipped, on `drafts` / 255; drafts: uint8 (n_drafts, H, W)."""
+        if drafts.ndim != 3 or len(drafts) != self.n_drafts or drafts.dtype != np.uint8:
+            raise ValueError(f"expected uint8 ({self.n_drafts}, H, W), got {drafts.dtype} {drafts.shape}")
+        halo = self._head[0].kernel.shape[0] // 2
+        size = self._head[2].kernel.shape[0]
+        height, width = drafts.shape[1:]
+        # Tiles of one shape: the frame is padded to whole tiles, and what lies beyond it is dropped.
+        rows, columns = (-(-side // -(-side // most)) for side, most in zip((height, width), TILE, strict=True))
+        beyond = [(0, 0), (halo, halo + -height % rows), (halo, halo + -width % columns)]
+        padded = np.pad(drafts, beyond)
+
+        def maps(corner):
+            y, x = corner
+            tile = padded[:, y : y + rows + 2 * halo, x : x + columns + 2 * halo]
+            found = self._session.run(None, {"tile": tile[None].astype(np.float32) / 255})[0][0]
+            return found[:, : height - y, : width - x]
+
+        # Map (i, j) of a pixel is its share in the pixel i - size // 2 rows above it, j - size // 2 columns left.
+        total = np.zeros((height + size - 1, width + size - 1), np.float32)
+        corners = list(product(range(0, height, rows), range(0, width, columns)))
+        for (y, x), tile in zip(corners, self._pool.map(maps, corners), strict=True):
+            shifts = product(reversed(range(size)), repeat=2)
+            for (i, j), share in zip(shifts, tile, strict=True):
+                total[y + i : y + i + share.shape[0], x + j : x + j + share.shape[1]] += share
+        cut = size // 2
+        frame = _activate(self._head[2], total[cut : cut + height, cut : cut + width])
+        for layer in self._last:
+            frame = _activate(layer, _convolve(frame, layer))
+        return frame
+
+
+def predict_frame(predictor, drafts, pad=8):
+    """The enlarged frame, float32 (H, W) in [0, 1], of `drafts`, uint8 (n_drafts, H, W).
+
+    The network takes what lies beyond the border for black, which darkens the frame's edge: here it sees the
+    frame's mirror image for `pad` pixels.
+    """
+    height, width = drafts.shape[1:]
+    mirrored = np.pad(drafts, [(0, 0), (pad, pad), (pad, pad)], mode="symmetric")
+    return predictor(mirrored)[pad : pad + height, pad : pad + width].clip(0, 1)
+
+
+def _load(path):
+    """The layers and the metadata of a network file."""
+    remedy = "give the .onnx file of a network trained by this workflow"
+    try:
+        model = onnx.load(path, load_external_data=False)
+        if any(tensor.external_data for tensor in model.graph.initializer):
+            raise ValueError("its weights lie in other files")
+        layers = from_onnx(model)
+        _, second, third, *rest = (layer.kernel.shape for layer in layers)
+        if second[:2] != (1, 1) or third[3] != 1 or any(shape[2:] != (1, 1) for shape in rest):
+            raise ValueError("its layers are not those of DeepSR or SRCNN")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {remedy}.") from None
+    except Exception as error:  # a damaged file can fail in any way that protobuf, onnx and numpy know
+        raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {remedy}.") from error
+    if not all(np.isfinite(array).all() for layer in layers for array in (layer.kernel, layer.bias)):
+        raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
+    return layers, {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _tile_graph(first, second, third):
+    """ONNX model from a tile with the first layer's halo to the k * k maps of the third layer."""
+    maps = third.kernel[..., 0].reshape(1, 1, -1, third.kernel.shape[2]).swapaxes(2, 3)
+    nodes, weights, value = [], [], "tile"
+    for name, kernel, bias, activation in (
+        ("first", first.kernel, first.bias, first.activation),
+        ("second", second.kernel, second.bias, second.activation),
+        ("maps", maps, np.zeros(maps.shape[3], np.float32), "linear"),
+    ):
+        nodes.append(helper.make_node("Conv", [value, f"{name}.kernel", f"{name}.bias"], [name]))
+        weights += [
+            numpy_helper.from_array(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)), f"{name}.kernel"),
+            numpy_helper.from_array(bias, f"{name}.bias"),
+        ]
+        value = name
+        if activation != "linear":
+            value = f"{name}.{activation}"
+            nodes.append(helper.make_node(OPERATORS[activation], [name], [value]))
+
+    def tensor(name, channels):
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, channels, None, None])
+
+    graph = helper.make_graph(
+        nodes, "tile", [tensor("tile", first.kernel.shape[2])], [tensor("maps", maps.shape[3])], weights
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def _activate(layer, frame):
+    return ACTIVATIONS[layer.activation](frame + layer.bias[0])
+
+
+def _convolve(frame, layer):
+    """A one-channel convolution with zeros beyond the border. A deconvolution's kernel lies mirrored."""
+    kernel = layer.kernel[:, :, 0, 0]
+    kernel = kernel[::-1, ::-1] if layer.kind == "deconv" else kernel
+    return cv2.filter2D(frame, -1, np.ascontiguousarray(kernel), borderType=cv2.BORDER_CONSTANT)
