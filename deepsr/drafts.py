@@ -1,0 +1,154 @@
+"""SR drafts: the high-resolution candidates that the network selects from and sharpens. One code path for training,
+evaluation and video.
+
+After Liao et al., "Video Super-Resolution via Deep Draft-Ensemble Learning", ICCV 2015, section 3: every setting of the
+optical flow gives another draft of the target frame, and the network sees the ensemble beside the bicubic frame.
+How the neighbours are fused into a draft is our own (`_fuse`, `_back_project`).
+
+Kinds (the `kind` of a spec):
+  bicubic   no drafts but the bicubic-upscaled target frame
+  motion    drafts from low-resolution neighbours registered by optical flow, one per entry of `settings`
+  gaussian  the article's of 2021: the ground truth itself, blurred. An oracle: it needs the answer to make the input
+"""
+
+from collections import namedtuple
+
+import cv2
+import numpy as np
+
+from deepsr.degradation import enlarge, shrink, to_uint8, upscale
+from deepsr.errors import InputError
+from deepsr.flow import dense_flow, upscale_flow, warp
+
+ORACLES = ("gaussian",)
+
+
+def n_drafts(spec):
+    """Number of input channels of the network: the drafts and the bicubic-upscaled target frame."""
+    return {"bicubic": 0, "motion": len(spec.get("settings", ())), "gaussian": len(spec.get("sigmas", ()))}[
+        spec["kind"]
+    ] + 1
+
+
+def radius(spec):
+    """Temporal radius: frames before and after the target that its drafts use."""
+    return max((setting["radius"] for setting in spec["settings"]), default=0) if spec["kind"] == "motion" else 0
+
+
+def is_oracle(spec):
+    """Whether the drafts are made from the ground truth."""
+    return spec["kind"] in ORACLES
+
+
+def label(spec):
+    """What tables and figures call these drafts."""
+    return f"{spec['kind']} (oracle)" if is_oracle(spec) else spec["kind"]
+
+
+class Drafts:
+    """The network's input for each frame of a clip: `drafts[t]` -> uint8 (D, h*scale, w*scale).
+
+    The last channel is the bicubic-upscaled target, the others are the drafts of `spec`.
+
+    spec: the config's `drafts` mapping; scale: 2, 3 or 4; degradation: "bicubic" or "cv2", how LR frames came about;
+    lr(i): LR luma of frame i, uint8 (h, w), 0 <= i < n; hr(i): HR luma, uint8, for an oracle only.
+    Frames, flows and enlargements are kept while a neighbouring target can use them, so ask for targets in order.
+    Raises InputError if an oracle is asked for without the ground truth.
+    """
+
+    def __init__(self, spec, scale, degradation, lr, n, hr=None):
+        if is_oracle(spec) and hr is None:
+            raise InputError(
+                f"drafts of kind {spec['kind']} are blurred ground truth (an oracle), which a video without ground truth "
+                "does not have; choose an experiment with motion or bicubic drafts."
+            )
+        self._spec, self._scale, self._degradation, self._n = spec, scale, degradation, n
+        self._lr_source, self._hr = lr, hr if is_oracle(spec) else None
+        self._radius = radius(spec)
+        self._kept = {}
+
+    def __getitem__(self, t):
+        self._forget(t)
+        if self._spec["kind"] == "gaussian":
+            size = self._spec["kernel"]
+            drafts = [cv2.GaussianBlur(self._hr(t), (size, size), sigma) for sigma in self._spec["sigmas"]]
+        elif self._spec["kind"] == "motion":
+            drafts = [to_uint8(self._motion(t, **setting)) for setting in self._spec["settings"]]
+        else:
+            drafts = []
+        return np.stack([*drafts, upscale(self._lr(t), self._scale, self._degradation)])
+
+    def _motion(self, t, flow, alpha, radius, trust, iterations):
+        """The draft of target t under one setting, float32 (h*scale, w*scale)."""
+        neighbours = [self._registered(t, k, flow, alpha, trust) for k in self._neighbours(t, radius)]
+        draft = _fuse(self._enlarged(t), neighbours)
+        return self._back_project(draft, t, neighbours, iterations)
+
+    def _back_project(self, draft, t, neighbours, iterations):
+        """Correct the draft until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991).
+
+        In each iteration the draft is moved to each neighbour's time and degraded; what is then missing from the LR frame
+        is enlarged, moved back and added, weighed by the trust in the registration.
+        """
+        grid = self._scale, self._degradation
+        for _ in range(iterations):
+            missing = enlarge(self._lr(t) - shrink(draft, *grid), *grid)
+            total = np.ones_like(missing)
+            for k, there, back, trust in ((n.frame, n.there, n.back, n.trust) for n in neighbours):
+                residual = self._lr(k) - shrink(warp(draft, back, cv2.INTER_LINEAR), *grid)
+                missing += trust * warp(enlarge(residual, *grid), there, cv2.INTER_LINEAR)
+                total += trust
+            draft = draft + missing / total
+        return draft
+
+    def _neighbours(self, t, radius):
+        """Frames around t, those that exist: fewer at the ends of the clip."""
+        return [k for k in range(t - radius, t + radius + 1) if k != t and 0 <= k < self._n]
+
+    # What follows is computed once and shared between settings and between neighbouring targets.
+
+    def _lr(self, t):
+        return self._keep(("lr", t), lambda: self._lr_source(t))
+
+    def _enlarged(self, t):
+        return self._keep(("up", t), lambda: enlarge(self._lr(t).astype(np.float32), self._scale, self._degradation))
+
+    def _flow(self, a, b, method, alpha):
+        return self._keep(("flow", a, b, method, alpha), lambda: dense_flow(self._lr(a), self._lr(b), method, alpha))
+
+    def _registered(self, t, k, method, alpha, trust):
+        def make():
+            there = upscale_flow(self._flow(t, k, method, alpha), self._scale)
+            back = upscale_flow(self._flow(k, t, method, alpha), self._scale)
+            warped = warp(self._enlarged(k), there)
+            # Aliasing differs between registered frames and cancels under the blur; what remains is bad registration.
+            difference = cv2.GaussianBlur(warped - self._enlarged(t), (0, 0), self._scale)
+            return Neighbour(k, there, back, warped, np.exp(-((difference / trust) ** 2)))
+
+        return self._keep(("registered", t, k, method, alpha, trust), make)
+
+    def _keep(self, key, make):
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def _forget(self, t):
+        """Drop what no target from t on can use."""
+        for key in list(self._kept):
+            nearby = abs(key[1] - t) <= self._radius and (key[0] != "flow" or abs(key[2] - t) <= self._radius)
+            if not nearby or key[0] == "registered":
+                del self._kept[key]
+
+
+# frame: its number; there, back: flow target -> frame and frame -> target on the HR grid, float32 (H, W, 2);
+# warped: the enlarged frame moved to the target's time, float32 (H, W); trust: weight in 0..1, float32 (H, W)
+Neighbour = namedtuple("Neighbour", "frame there back warped trust")
+
+
+def _fuse(target, neighbours):
+    """Mean of the target and its registered neighbours, weighed by the trust in them."""
+    total, weight = target.copy(), np.ones_like(target)
+    for neighbour in neighbours:
+        total += neighbour.trust * neighbour.warped
+        weight += neighbour.trust
+    return total / weight

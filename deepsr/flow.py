@@ -1,0 +1,57 @@
+"""Dense optical flow between low-resolution luma frames, and sampling along it."""
+
+import cv2
+import numpy as np
+
+from deepsr.errors import InputError
+
+
+def dense_flow(target, neighbour, method="dis", alpha=20.0):
+    """Where each pixel of `target` is found in `neighbour`.
+
+    target, neighbour: uint8 (h, w) luma. Returns float32 (h, w, 2), (dx, dy) in pixels:
+    target[y, x] = neighbour[y+dy, x+dx].
+    method:
+      dis        DIS with variational refinement (Kroeger et al., ECCV 2016); `alpha` weighs the smoothness term
+      farneback  polynomial expansion (Farneback, SCIA 2003); `alpha` is the averaging window in pixels
+      tvl1       TV-L1 (Zach et al., DAGM 2007), the flow of the DeepSR paper; `alpha` is lambda, the data term's weight
+    """
+    if min(target.shape) < 16:  # DIS needs a patch of 8 pixels at half the size
+        pad = [(0, max(0, 16 - side)) for side in target.shape]
+        padded = (np.pad(frame, pad, mode="edge") for frame in (target, neighbour))
+        return dense_flow(*padded, method, alpha)[: target.shape[0], : target.shape[1]]
+    if method == "farneback":
+        return cv2.calcOpticalFlowFarneback(target, neighbour, None, 0.5, 4, int(alpha), 5, 7, 1.5, 0)
+    return _estimator(method, float(alpha)).calc(target, neighbour, None)
+
+
+def _estimator(method, alpha):
+    """A new estimator: DIS takes the flow of the last call as its start unless it is fresh."""
+    if method == "dis":
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        dis.setFinestScale(0)
+        dis.setPatchStride(2)
+        dis.setVariationalRefinementIterations(5)
+        dis.setVariationalRefinementAlpha(alpha)
+        return dis
+    if method == "tvl1":
+        if not hasattr(cv2, "optflow"):
+            raise InputError("flow method tvl1 needs opencv-contrib-python-headless; install it or use dis.")
+        tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
+        tvl1.setLambda(alpha)
+        return tvl1
+    raise ValueError(f"unknown flow method {method!r}")
+
+
+def upscale_flow(flow, scale):
+    """Flow for the grid `scale` times finer: float32 (h, w, 2) -> (h*scale, w*scale, 2), in pixels of that grid."""
+    height, width = flow.shape[:2]
+    return cv2.resize(flow, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR) * np.float32(scale)
+
+
+def warp(image, flow, interpolation=cv2.INTER_CUBIC):
+    """Sample `image` along `flow`: float32 or uint8 (H, W) and float32 (H, W, 2) -> (H, W)."""
+    height, width = flow.shape[:2]
+    x = flow[..., 0] + np.arange(width, dtype=np.float32)
+    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    return cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,96 @@
+"""Training patches: which ones are cut from a clip, and the npz shards that hold them (one per clip)."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+from deepsr.errors import InputError
+from deepsr.files import atomic
+
+
+class Shard(NamedTuple):
+    """Training patches of one clip, memory-mapped."""
+
+    drafts: np.ndarray  # uint8 (N, D, size, size)
+    target: np.ndarray  # uint8 (N, size, size)
+    validation: np.ndarray  # bool (N,)
+
+
+def choose(n_frames, height, width, size, per_frame, frames, validation_frames, seed):
+    """Choose random patch positions in a clip.
+
+    n_frames, height, width: of the clip, sides already cropped to the scale; size: side of a patch in pixels;
+    per_frame: patches per chosen frame; frames: frames to choose for training (None = all);
+    validation_frames: how many frames at the end of the clip are held out of training, for validation.
+    Returns int32 (N, 4): frame, top, left, validation (0 or 1); ordered by frame. Raises InputError if a patch is larger
+    than the frame or the clip is too short.
+    """
+    if size > min(height, width):
+        raise InputError(f"patches.size: {size} is larger than the frames ({width}x{height}); choose a smaller patch.")
+    training = n_frames - validation_frames
+    if training < 1:
+        raise InputError(
+            f"patches.validation_frames: {validation_frames} leave no frame to train on in a clip of {n_frames} frames; "
+            "choose fewer or remove the clip from `train`."
+        )
+    random = np.random.default_rng(seed)
+    chosen = np.arange(training)
+    if frames is not None and frames < training:
+        chosen = np.sort(random.choice(training, frames, replace=False))
+    chosen = np.concatenate([chosen, np.arange(training, n_frames)])
+    rows = np.repeat(chosen, per_frame)
+    top = random.integers(0, height - size + 1, len(rows))
+    left = random.integers(0, width - size + 1, len(rows))
+    return np.stack([rows, top, left, rows >= training], axis=1).astype(np.int32)
+
+
+def cut(image, positions, size):
+    """Cut patches: (..., H, W) and int (N, >=3) frame, top, left -> copies (N, ..., size, size)."""
+    return np.stack([image[..., top : top + size, left : left + size] for _, top, left, *_ in positions])
+
+
+def save(path, **arrays):
+    """Write arrays as an uncompressed npz, atomically and with reproducible bytes (numpy's own carries no time)."""
+    with atomic(path) as part, open(part, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load(path):
+    """Read an npz as memory maps: {name: array}. Raises InputError if the file is damaged (every byte is checked)."""
+    try:
+        arrays = {}
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged:
+                raise zipfile.BadZipFile(f"{damaged} fails its checksum")
+            for info in archive.infolist():
+                with archive.open(info) as member:
+                    version = npy.read_magic(member)
+                    shape, fortran, dtype = npy._read_array_header(member, version)
+                    offset = _data_offset(path, info) + member.tell()
+                order = "F" if fortran else "C"
+                name = info.filename.removesuffix(".npy")
+                empty = 0 in shape
+                arrays[name] = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
+        return arrays
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
+
+
+def open_shard(path):
+    """The training shard at `path`, memory-mapped. Raises InputError if it is damaged."""
+    arrays = load(path)
+    try:
+        return Shard(arrays["drafts"], arrays["target"], arrays["validation"])
+    except KeyError as error:
+        raise InputError(f"{path}: has no array {error}; delete it and run again.") from error
+
+
+def _data_offset(path, info):
+    """Where a stored zip member's data begins: the local header is 30 bytes, then the name and the extra field."""
+    with open(Path(path), "rb") as file:
+        file.seek(info.header_offset + 26)
+        return info.header_offset + 30 + sum(np.frombuffer(file.read(4), "<u2").tolist())
