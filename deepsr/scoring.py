@@ -1,0 +1,102 @@
+"""Scores of enlarged frames against the ground truth, per frame, and their means in the table."""
+
+import numpy as np
+import pandas as pd
+
+from deepsr.degradation import lanczos, upscale
+from deepsr.frames import luma
+from deepsr.metrics import COLOR_SPACES, in_color_space, psnr, ssim, to_bgr
+
+METRICS = {"psnr": psnr, "ssim": ssim}
+
+
+def chroma(bgr):
+    """Cr and Cb of a picture, full range: uint8 (H, W, 3) BGR -> uint8 (H, W, 2)."""
+    import cv2
+
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb)[..., 1:]
+
+
+def score_frame(hr, lr, predicted, scale, degradation, color_space, border):
+    """Scores of one frame and its pictures.
+
+    hr, lr: uint8 BGR, (H, W, 3) and (H/scale, W/scale, 3); predicted: the network's luma, float32 (H, W) in [0, 1].
+    Colour comes from the bicubic enlargement, as networks for luma are used.
+    Returns ({"psnr_bicubic": dB, ..., "ssim_deepsr_rgb": ...}, {"bicubic": uint8 BGR, "deepsr": uint8 BGR}). Unmarked
+    scores are in `color_space`; all are taken `border` pixels inside the frame.
+    """
+    bicubic = upscale(lr, scale, degradation)
+    lumas = {"bicubic": luma(bicubic) / 255.0, "deepsr": predicted, "lanczos": luma(lanczos(lr, scale)) / 255.0}
+    truth_chroma, bicubic_chroma = chroma(hr), chroma(bicubic)
+    scores = {}
+    for space in COLOR_SPACES:
+        # In RGB the truth is the picture itself: the way through YCrCb would round it.
+        truth = hr / 255.0 if space == "rgb" else in_color_space(luma(hr) / 255.0, truth_chroma, space)
+        for method, y in lumas.items():
+            if method == "lanczos" and space != color_space:
+                continue
+            if method == "bicubic" and space == "rgb":
+                picture = bicubic / 255.0
+            else:
+                picture = in_color_space(y, bicubic_chroma, space)
+            for metric, function in METRICS.items():
+                value = function(picture, truth, border)
+                scores[f"{metric}_{method}_{space}"] = value
+                if space == color_space:
+                    scores[f"{metric}_{method}"] = value
+    return scores, {"bicubic": bicubic, "deepsr": to_bgr(predicted, bicubic_chroma)}
+
+
+def frame_mean(scores):
+    """Mean of each column over a clip's frames, and how many frames were left out because a PSNR was infinite there.
+
+    scores: DataFrame, a row per frame. A frame without error has an infinite PSNR, which would swallow the mean: the means
+    are over the frames where every PSNR is finite, and are infinite only if there is none.
+    """
+    columns = [column for column in scores if column.startswith(("psnr", "ssim"))]
+    finite = np.isfinite(scores[[c for c in columns if c.startswith("psnr")]]).all(axis=1)
+    used = scores[finite] if finite.any() else scores
+    means = used[columns].mean().to_dict()
+    return means, int((~finite).sum())
+
+
+FIRST = [
+    "experiment",
+    "dataset",
+    "scale",
+    "drafts",
+    "sequence",
+    "frames",
+    "psnr_bicubic",
+    "psnr_deepsr",
+    "gain",
+    "ssim_bicubic",
+    "ssim_deepsr",
+    "psnr_lanczos",
+    "ssim_lanczos",
+    "network",
+    "degradation",
+    "color_space",
+    "border",
+    "trained_on",
+    "infinite_frames",
+]
+
+
+def table(rows):
+    """The table: `rows` (dicts with the keys of FIRST but gain, and the marked scores) and a mean row after each group.
+
+    A group is an experiment and a data set; its mean is over its clips, each of which is a mean over its frames.
+    """
+    clips = pd.DataFrame(rows)
+    clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]
+    marked = sorted(column for column in clips if column not in FIRST)
+    parts = []
+    for _, group in clips.groupby(["experiment", "dataset"], sort=False):
+        mean = group.iloc[0].copy()
+        numbers = [column for column in group if column.startswith(("psnr", "ssim")) or column == "gain"]
+        mean[numbers] = group[numbers].mean()
+        mean["sequence"] = "mean"
+        mean["frames"], mean["infinite_frames"] = group["frames"].sum(), group["infinite_frames"].sum()
+        parts += [group, mean.to_frame().T]
+    return pd.concat(parts)[FIRST + marked]

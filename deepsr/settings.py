@@ -1,0 +1,149 @@
+"""From the user's config to complete, checked settings. Every error is one sentence that names the key."""
+
+import copy
+import difflib
+import hashlib
+import json
+import re
+
+import jsonschema
+import yaml
+
+from deepsr.errors import InputError
+
+DRAFT_KEYS = {"bicubic": set(), "motion": {"settings"}, "gaussian": {"sigmas", "kernel"}}
+
+
+def load_yaml(path):
+    """Read a YAML file of plain values. Raises InputError for a key that stands twice, tags and syntax errors."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.load(file, _Loader) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(f"{path}: {where}{getattr(error, 'problem', None) or error}.") from error
+
+
+def complete(config, schema):
+    """The config with all defaults, and with each experiment on its own feet: name -> settings.
+
+    Raises InputError for an unknown key, a wrong type or value, and what the schema cannot say.
+    """
+    _check(config, schema)
+    config = copy.deepcopy(config)
+    kinds = schema["$defs"]
+    defaults = config.pop("defaults", {})
+    for key in ("seed", "gpus"):
+        config.setdefault(key, schema["properties"][key]["default"])
+    config["figures"] = _with_defaults(config.get("figures", {}), schema["properties"]["figures"], kinds)
+    for name in config["datasets"]:
+        check_name(name, f"datasets.{name}")
+    for name, experiment in config["experiments"].items():
+        check_name(name, f"experiments.{name}")
+        config["experiments"][name] = _with_defaults(_overlay(defaults, experiment), kinds["experiment"], kinds)
+        _check_experiment(name, config)
+    return config
+
+
+def check_name(name, key):
+    """Names become parts of paths: letters, digits, '_', '-' only, and no leading '-'."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        raise InputError(f"{key}: the name {name!r} may only hold letters, digits, '_' and '-'; rename it.")
+
+
+def check_clip_name(name, key):
+    """Clip names become parts of paths and may hold what people put into folder names, but nothing that leads elsewhere."""
+    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(r"[\x00-\x1f\x7f/\\{}*?\[\]$]", name):
+        raise InputError(f"{key}: the clip name {name!r} holds characters that are unsafe in a path; rename the clip.")
+
+
+def digest(value):
+    """Short hash of plain settings, for names of what is made from them."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _overlay(base, extra):
+    """`extra` over `base`; nested mappings are merged, but for drafts, which are one choice."""
+    merged = copy.deepcopy(base)
+    for key, value in extra.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "drafts":
+            value = _overlay(merged[key], value)
+        merged[key] = value
+    return merged
+
+
+def _with_defaults(value, schema, kinds):
+    schema = _resolve(schema, kinds)
+    if isinstance(value, list):
+        return [_with_defaults(item, schema.get("items", {}), kinds) for item in value]
+    if not isinstance(value, dict):
+        return value
+    filled = dict(value)
+    for key, node in schema.get("properties", {}).items():
+        node = _resolve(node, kinds)
+        if key not in filled and "default" in node:
+            filled[key] = copy.deepcopy(node["default"])
+        if key in filled:
+            filled[key] = _with_defaults(filled[key], node, kinds)
+    return filled
+
+
+def _resolve(node, kinds):
+    return {**kinds[node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
+
+
+def _check(config, schema):
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    if error is None:
+        return
+    path = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}."
+        raise InputError(f"config: {path + '.' if path else ''}{unknown} is not a known key; {hint}")
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        raise InputError(f"config: {path + '.' if path else ''}{missing} is missing; add it (config/README.md).")
+    if error.validator == "enum":
+        allowed = ", ".join(map(str, error.validator_value))
+        raise InputError(f"config: {path} is {error.instance!r}; it must be one of {allowed}.")
+    hint = ""
+    if error.validator == "type" and isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", error.instance):
+        hint = f" (YAML reads {error.instance} as text; write it with a point, as 1.0e-4)"
+    if error.validator == "type" and error.validator_value == "string" and isinstance(error.instance, int):
+        hint = " (YAML reads it as a number; write it in quotes, as '011')"
+    raise InputError(f"config: {path} is wrong: {error.message}{hint}.")
+
+
+def _check_experiment(name, config):
+    key, experiment = f"experiments.{name}", config["experiments"][name]
+    for role in ("train", "score"):
+        for dataset in [experiment[role]] if role == "train" else experiment[role]:
+            if dataset not in config["datasets"]:
+                known = ", ".join(config["datasets"])
+                raise InputError(f"config: {key}.{role} names the data set {dataset!r}; known are {known}.")
+    drafts = experiment["drafts"]
+    given, wanted = set(drafts) - {"kind"}, DRAFT_KEYS[drafts["kind"]]
+    if given != wanted:
+        wrong = ", ".join(sorted(given ^ wanted))
+        raise InputError(
+            f"config: {key}.drafts of kind {drafts['kind']} take {' and '.join(sorted(wanted)) or 'no other key'}; "
+            f"add or remove {wrong}."
+        )
+    if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
+        raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping with one key twice, where YAML keeps the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice; rename one", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)

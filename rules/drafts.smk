@@ -1,0 +1,58 @@
+"""
+Training data: patches and their drafts, one npz per training clip. Experiments with the same settings share them.
+
+Needs: results/clips/{dataset}/{clip}.json
+Makes: results/patches/{dataset}/{patches}/{clip}.csv   which patches: frame, top, left, validation
+       results/drafts/{dataset}/{drafts}/{clip}.npz     their pixels: drafts, target, validation
+"""
+
+
+rule choose_patches:
+    """Random patches of a clip, the same for every experiment that trains on patches of this size and number."""
+    input:
+        index="results/clips/{dataset}/{clip}.json",
+    output:
+        patches="results/patches/{dataset}/{patches}/{clip}.csv",
+    params:
+        scale=lambda wildcards: PATCHES[wildcards.patches]["scale"],
+        patches=lambda wildcards: PATCHES[wildcards.patches]["patches"],
+        seed=config["seed"],
+        code=code("choose_patches"),
+    log:
+        "results/logs/choose_patches/{dataset}/{patches}/{clip}.log",
+    benchmark:
+        "results/benchmarks/choose_patches/{dataset}/{patches}/{clip}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/choose_patches.py"
+
+
+rule make_drafts:
+    """Drafts of the frames that patches were chosen from, cut into these patches."""
+    input:
+        index="results/clips/{dataset}/{clip}.json",
+        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+        patches=lambda wildcards: f"results/patches/{{dataset}}/{patches_name(DRAFTS[wildcards.drafts])}/{{clip}}.csv",
+    output:
+        shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
+    params:
+        scale=lambda wildcards: DRAFTS[wildcards.drafts]["scale"],
+        degradation=lambda wildcards: DRAFTS[wildcards.drafts]["degradation"],
+        drafts=lambda wildcards: DRAFTS[wildcards.drafts]["drafts"],
+        size=lambda wildcards: DRAFTS[wildcards.drafts]["patches"]["size"],
+        code=code("make_drafts"),
+    log:
+        "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
+    benchmark:
+        "results/benchmarks/make_drafts/{dataset}/{drafts}/{clip}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/make_drafts.py"

@@ -1,0 +1,68 @@
+"""
+Scores, one job per experiment and clip, and the table.
+
+Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{clip}.json
+Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
+       results/experiments/{experiment}/{dataset}/{clip}/{which}_*.png  pictures of the frames with the largest and least gain
+       results/psnr.csv
+"""
+
+
+rule evaluate_clip:
+    """Score every frame of a test clip: bicubic, Lanczos and the network against the ground truth."""
+    input:
+        model="results/experiments/{experiment}/model.onnx",
+        index="results/clips/{dataset}/{clip}.json",
+        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+    output:
+        scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
+        best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),
+        worst=multiext("results/experiments/{experiment}/{dataset}/{clip}/worst_", *PICTURES),
+    params:
+        scale=lambda wildcards: settings_of(wildcards)["scale"],
+        degradation=lambda wildcards: settings_of(wildcards)["degradation"],
+        drafts=lambda wildcards: settings_of(wildcards)["drafts"],
+        evaluation=lambda wildcards: settings_of(wildcards)["evaluation"],
+        code=code("evaluate_clip"),
+    log:
+        "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
+    benchmark:
+        "results/benchmarks/evaluate_clip/{experiment}/{dataset}/{clip}.tsv"
+    threads: 2
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/evaluate_clip.py"
+
+
+rule collect_psnr:
+    """The table: a row per experiment and clip, and the mean over the clips of each experiment and data set."""
+    input:
+        scores=scored("results/experiments/{experiment}/{dataset}/{clip}.csv"),
+    output:
+        table="results/psnr.csv",
+    params:
+        rows=[
+            {
+                "experiment": name,
+                "dataset": dataset,
+                "sequence": clip,
+                **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
+            }
+            for name, experiment in EXPERIMENTS.items()
+            for dataset in experiment["score"]
+            for clip in DATASETS[dataset].test
+        ],
+        code=code("collect_psnr"),
+    log:
+        "results/logs/collect_psnr.log",
+    benchmark:
+        "results/benchmarks/collect_psnr.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/collect_psnr.py"

@@ -1,0 +1,73 @@
+"""
+Networks, one per experiment.
+
+Needs: results/drafts/{dataset}/{drafts}/{clip}.npz for every training clip
+Makes: results/experiments/{experiment}/model.keras, model.onnx, history.csv, summary.json
+"""
+
+
+def shards(wildcards):
+    experiment = settings_of(wildcards)
+    dataset = experiment["train"]
+    return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
+
+
+def start_weights(wildcards):
+    """The weights that an experiment starts from: another experiment's or a file's."""
+    start = settings_of(wildcards)["start"]
+    return f"results/experiments/{start}/model.keras" if start in EXPERIMENTS else start or []
+
+
+rule train_network:
+    """Train an experiment's network. Killed and run again, it continues from its checkpoint, which lies beside the model."""
+    input:
+        shards=shards,
+        start=start_weights,
+    output:
+        model="results/experiments/{experiment}/model.keras",
+        history="results/experiments/{experiment}/history.csv",
+        summary="results/experiments/{experiment}/summary.json",
+    params:
+        network=lambda wildcards: settings_of(wildcards)["network"],
+        training=lambda wildcards: settings_of(wildcards)["training"],
+        seed=config["seed"],
+        gpus=config["gpus"],
+        code=code("train_network"),
+    log:
+        "results/logs/train_network/{experiment}.log",
+    benchmark:
+        "results/benchmarks/train_network/{experiment}.tsv"
+    threads: 4
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=config["gpus"],
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/train_network.py"
+
+
+rule export_network:
+    """The trained network in ONNX, which evaluation runs and which can be used anywhere else."""
+    input:
+        model="results/experiments/{experiment}/model.keras",
+    output:
+        onnx="results/experiments/{experiment}/model.onnx",
+    params:
+        facts=lambda wildcards: {
+            "experiment": wildcards.experiment,
+            **{key: settings_of(wildcards)[key] for key in ("scale", "degradation", "drafts")},
+        },
+        code=code("export_network"),
+    log:
+        "results/logs/export_network/{experiment}.log",
+    benchmark:
+        "results/benchmarks/export_network/{experiment}.tsv"
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/export_network.py"

@@ -1,0 +1,13 @@
+import pandas as pd
+from job import job
+
+from deepsr import patches
+from deepsr.files import atomic
+from deepsr.sequence import Sequence, read_index
+
+with job(snakemake):
+    clip = Sequence(read_index(snakemake.input.index), snakemake.params.scale, "bicubic")
+    seed = [snakemake.params.seed, patches.seed_of(snakemake.wildcards.clip)]
+    chosen = patches.choose(len(clip), clip.height, clip.width, seed=seed, **snakemake.params.patches)
+    with atomic(snakemake.output.patches) as part:
+        pd.DataFrame(chosen, columns=["frame", "top", "left", "validation"]).to_csv(part, index=False)

@@ -1,0 +1,9 @@
+from job import job
+
+from deepsr.demo import Shot
+from deepsr.frames import write_clip
+from deepsr.shots import read_shot
+
+with job(snakemake):
+    shot = Shot(**snakemake.params.shot)
+    write_clip(snakemake.output.frames, read_shot(snakemake.input.video, shot.start, shot.stop, shot.step))

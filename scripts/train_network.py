@@ -1,0 +1,18 @@
+from pathlib import Path
+
+from job import job
+
+from deepsr.training import train
+
+with job(snakemake):
+    train(
+        snakemake.input.shards,
+        {"network": snakemake.params.network, "seed": snakemake.params.seed, **snakemake.params.training},
+        out_model=snakemake.output.model,
+        out_history=snakemake.output.history,
+        out_summary=snakemake.output.summary,
+        checkpoint=Path(snakemake.output.model).with_name("checkpoint.npz"),
+        threads=snakemake.threads,
+        gpus=snakemake.params.gpus,
+        start_weights=snakemake.input.start or None,
+    )
