@@ -1,0 +1,123 @@
+"""The networks: DeepSR (Liao et al., ICCV 2015, in the size of the article) and SRCNN (Dong et al., TPAMI 2016).
+
+Both take D drafts of a frame, inputs `input_0` .. `input_{D-1}`, each float32 (batch, H, W, 1) in [0, 1] with the
+bicubic-upscaled frame last, and return float32 (batch, H, W, 1), unclipped. H and W are free.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+def build_deepsr(n_drafts: int) -> keras.Model:
+    """Draft-ensemble network: 11x11x256, 1x1x512 and 3x3x1 tanh, then a 25x25 deconvolution.
+
+    260,979 parameters at 4 drafts.
+    """
+    return _chain(
+        "deepsr",
+        n_drafts,
+        layers.Conv2D(256, 11, padding="same", activation="tanh", name="conv1"),
+        layers.Conv2D(512, 1, padding="same", activation="tanh", name="conv2"),
+        layers.Conv2D(1, 3, padding="same", activation="tanh", name="conv3"),
+        layers.Conv2DTranspose(1, 25, padding="same", name="deconv"),
+    )
+
+
+def build_srcnn(n_drafts: int) -> keras.Model:
+    """SRCNN 9-1-5: 9x9x64 and 1x1x32 ReLU, then 5x5x1 linear."""
+    return _chain(
+        "srcnn",
+        n_drafts,
+        layers.Conv2D(64, 9, padding="same", activation="relu", name="conv1"),
+        layers.Conv2D(32, 1, padding="same", activation="relu", name="conv2"),
+        layers.Conv2D(1, 5, padding="same", name="conv3"),
+    )
+
+
+NETWORKS = {"deepsr": build_deepsr, "srcnn": build_srcnn}
+
+
+def _chain(name, n_drafts, *chain):
+    inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
+    x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
+    for layer in chain:
+        x = layer(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def weighted_layers(model):
+    """The convolutions of a network of this module, in order; each has one kernel and one bias."""
+    return [layer for layer in model.layers if layer.weights]
+
+
+def shapes(model):
+    """Shapes of all weights, in order: kernel and bias of each convolution."""
+    return [tuple(weight.shape) for weight in model.weights]
+
+
+def flatten(arrays):
+    """Float32 vector (P,) of all weights in order."""
+    return np.concatenate([np.asarray(array, np.float32).ravel() for array in arrays])
+
+
+def split(vector, shapes):
+    """The weights that `flatten` put into `vector` (array or tensor), as a list."""
+    sizes = [math.prod(shape) for shape in shapes]
+    starts = np.cumsum([0, *sizes[:-1]])
+    return [ops.reshape(vector[i : i + n], shape) for i, n, shape in zip(starts, sizes, shapes, strict=True)]
+
+
+def forward(model, weights, x):
+    """The network's output with the given weights, in forms whose gradients are cheap.
+
+    `x`: float32 (batch, H, W, D), static shape; returns (batch, H, W). Equal to the model up to float rounding:
+    libraries spend most of a training step of this network on its two one-channel layers, which are next to no work.
+    """
+    pairs = zip(weights[0::2], weights[1::2], weighted_layers(model), strict=True)
+    for kernel, bias, layer in pairs:
+        if isinstance(layer, layers.Conv2DTranspose):  # at stride 1 a convolution with the turned kernel
+            kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))
+        x = layer.activation(_convolve(x, kernel) + bias)
+    return x[..., 0]
+
+
+def _convolve(x, kernel):
+    """Zero-padded ("same") convolution of (m, H, W, C) with an odd square kernel (k, k, C, F)."""
+    size, _, channels, filters = kernel.shape
+    if size == 1:
+        return ops.matmul(x, kernel[0, 0])
+    if filters > 1:
+        return ops.conv(x, kernel, padding="same")
+    if channels > 1:
+        return _many_to_one(x, kernel[..., 0])[..., None]
+    return _one_to_one(x[..., 0], kernel[..., 0, 0])[..., None]
+
+
+def _many_to_one(x, kernel):
+    """A product with all k*k taps, then their shifted sum: (m, H, W, C), (k, k, C) -> (m, H, W)."""
+    size, _, channels = kernel.shape
+    _, h, w, _ = x.shape
+    r = size // 2
+    taps = ops.matmul(x, ops.transpose(ops.reshape(kernel, (size * size, channels))))
+    taps = ops.unstack(ops.pad(taps, [(0, 0), (r, r), (r, r), (0, 0)]), size * size, axis=3)
+    return sum(tap[:, i // size :, i % size :][:, :h, :w] for i, tap in enumerate(taps))
+
+
+def _one_to_one(x, kernel):
+    """Rows to their k shifts, a product with the kernel, then the shifted sum: (m, H, W), (k, k) -> (m, H, W)."""
+    size = kernel.shape[0]
+    r = size // 2
+    x = ops.pad(x, [(0, 0), (r, r), (r, r)])
+    x = _skew(ops.repeat(x[:, :, None], size, axis=2))  # (m, H + 2r, k, W)
+    x = _skew(ops.einsum("mhjw,ij->mwih", x, kernel))  # (m, W, k, H)
+    return ops.transpose(ops.sum(x, axis=2), (0, 2, 1))
+
+
+def _skew(x):
+    """Shift row i of the last two axes (k, n) to the left by i; returns (..., k, n - k + 1)."""
+    *lead, k, n = x.shape
+    x = ops.pad(ops.reshape(x, (-1, k * n)), [(0, 0), (0, k)])
+    return ops.reshape(x, (*lead, k, n + 1))[..., : n - k + 1]
