@@ -1,0 +1,74 @@
+"""The REDS data set: its archives, clips and splits, as plain data (standard library only).
+
+Source: Nah et al., NTIRE 2019 Challenge on Video Deblurring and Super-Resolution, CVPR Workshops 2019.
+Licence: CC BY 4.0.
+240 training and 30 validation clips of 100 frames of 1280x720 at 24 frames/s.
+"""
+
+REVISION = "62dc25d16e6f43d2214f1b365023abda86f7a0ae"  # pinned, so that the files cannot change
+URL = f"https://huggingface.co/datasets/snah/REDS/resolve/{REVISION}/{{archive}}.zip"  # the authors' own host
+FRAMES = 100  # frames per clip
+REDS4 = ("000", "011", "015", "020")
+
+
+def _names(n):
+    return [f"{i:03d}" for i in range(n)]
+
+
+# Clip c of an archive is the folder prefix + c; its frames are 00000000.png to 00000099.png.
+# Where no sha256 is published, the byte count and the CRC-32 of every member are the check.
+ARCHIVES = {
+    "train_sharp": {
+        "size": 34_261_573_976,
+        "sha256": "620294c1c3f23ed26c5ea228633770469c0b28e57d31eb41dc77deb401c6681b",
+        "prefix": "train/train_sharp/",
+        "clips": _names(240),
+    },
+    "val_sharp": {
+        "size": 4_273_865_704,
+        "sha256": None,
+        "prefix": "val/val_sharp/",
+        "clips": _names(30),
+    },
+    "train_sharp_bicubic": {  # the low-resolution frames, 320x180
+        "size": 2_652_551_733,
+        "sha256": None,
+        "prefix": "train/train_sharp_bicubic/X4/",
+        "clips": _names(240),
+    },
+    "val_sharp_bicubic": {
+        "size": 330_490_885,
+        "sha256": None,
+        "prefix": "val/val_sharp_bicubic/X4/",
+        "clips": _names(30),
+    },
+}
+
+# split -> role -> (archive of the ground truth, clips). No clip has two roles in one split; but a network trained
+# on the official training clips must not be scored on REDS4, whose test clips are among them.
+SPLITS = {
+    "official": {
+        "train": ("train_sharp", _names(240)),
+        "test": ("val_sharp", _names(30)),
+    },
+    "reds4": {
+        "train": ("train_sharp", [clip for clip in _names(240) if clip not in REDS4]),
+        "test": ("train_sharp", list(REDS4)),
+    },
+}
+
+
+def url(archive):
+    """Address of `archive` (a key of ARCHIVES) at the pinned revision."""
+    return URL.format(archive=archive)
+
+
+def clips(split, role):
+    """(archive, clip names) of `role` "train" or "test" in `split` "official" or "reds4"."""
+    archive, names = SPLITS[split][role]
+    return archive, list(names)
+
+
+def bicubic(archive):
+    """The archive of the official low-resolution frames (MATLAB bicubic, x4) that belongs to `archive`."""
+    return f"{archive}_bicubic"

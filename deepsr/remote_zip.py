@@ -1,0 +1,254 @@
+"""Zip archives of frames: checked before use; single clips fetched out of one that stays on its server."""
+
+import io
+import logging
+import posixpath
+import re
+import shutil
+import stat
+import struct
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+from deepsr.download import BLOCK, Refused, Remote, check_space, first_that_works, writing
+from deepsr.errors import InputError
+from deepsr.files import atomic
+from deepsr.progress import progress
+
+log = logging.getLogger(__name__)
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+LARGEST = 512 << 20  # bytes of one member; a frame of 8K video in 16-bit colour has 200 MB
+MOST_DENSE = 100  # unpacked to packed bytes; photographs stay under 3
+GAP = 1 << 16  # bytes between wanted members that are read over rather than asked around
+BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)  # by zipfile
+
+
+class HttpFile(io.RawIOBase):
+    """The file of a Remote as a seekable, read-only binary file, for zipfile.ZipFile.
+
+    Reads run through one open request as long as they move forward within it; elsewhere a new one is sent for
+    the 1 MiB blocks around what is read. Raises Refused and Changed.
+    """
+
+    def __init__(self, remote):
+        """Ask for one byte of the deepsr.download.Remote, to learn its size."""
+        self.name = remote.url
+        self._remote = remote
+        self._position = 0
+        self.expect(0, 1)
+        self._pull(1)
+
+    def expect(self, start, stop):
+        """Serve the coming reads from one request for the bytes `start` to `stop`."""
+        self._stream = self._remote.blocks(start, stop)
+        self._start, self._stop, self._buffer = start, stop, bytearray()
+
+    def _pull(self, end):
+        while self._start + len(self._buffer) < end:
+            self._buffer += next(self._stream)[1]
+
+    def readinto(self, target):
+        """Fill `target` from the position on, but for the end of the file; return how many bytes."""
+        start = self._position
+        end = min(start + len(target), self._remote.size)
+        if start >= end:
+            return 0
+        if not self._start <= start <= end <= self._stop:
+            self.expect(start - start % BLOCK, min(end + -end % BLOCK, self._remote.size))
+        self._pull(end)
+        target[: end - start] = self._buffer[start - self._start : end - self._start]
+        self._position = end
+        if (passed := start - self._start) > 4 * BLOCK:  # zipfile steps back by less
+            del self._buffer[:passed]
+            self._start = start
+        return end - start
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        """As any file."""
+        self._position = offset + (0, self._position, self._remote.size)[whence]
+        return self._position
+
+    def tell(self):
+        """As any file."""
+        return self._position
+
+    def readable(self):
+        """Yes."""
+        return True
+
+    def seekable(self):
+        """Yes."""
+        return True
+
+
+def open_zip(source):
+    """Open `source`, a path or an HttpFile, as zipfile.ZipFile and check its members; raises InputError."""
+    name = getattr(source, "name", source) if isinstance(source, HttpFile) else source
+    try:
+        archive = zipfile.ZipFile(source)
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: there is no such file; correct the path.") from error
+    except BROKEN as error:
+        raise InputError(
+            f"{name}: is not a complete zip archive ({error}); it may be a web page saved under this name, or cut "
+            "short, so get it again."
+        ) from error
+    check_members(archive)
+    return archive
+
+
+def check_members(archive):
+    """Raise InputError if a member of the zipfile.ZipFile could do harm or cannot be what it says.
+
+    Refused are names that leave the folder, links and other special files, encryption, unknown compression,
+    duplicates, overlapping members, contradictory sizes, and sizes beyond those of any frame (zip bombs).
+    """
+    seen = set()
+    unpacked = packed = end = 0
+    for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
+        parts = member.filename.replace("\\", "/").split("/")
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        unpacked += member.file_size
+        packed += member.compress_size
+        if ".." in parts or parts[0] == "" or re.match(r"[A-Za-z]:", parts[0]):
+            wrong = "would be written outside of its folder"
+        elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            wrong = "is a link or a special file"
+        elif member.flag_bits & 1:
+            wrong = "is encrypted"
+        elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            wrong = "is compressed by another method than deflate"
+        elif member.filename in seen:
+            wrong = "is there twice"
+        elif member.header_offset < end:
+            wrong = "overlaps another member"
+        elif member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+            wrong = f"has contradictory sizes, {member.file_size:,} and {member.compress_size:,} bytes"
+        elif member.file_size > min(LARGEST, MOST_DENSE * member.compress_size + BLOCK):
+            wrong = f"would unpack to {member.file_size:,} bytes from {member.compress_size:,}, a zip bomb"
+        else:
+            wrong = None
+        end = member.header_offset + 30 + member.compress_size  # 30: the fixed part of the local header
+        if wrong is None and end > archive.start_dir:
+            wrong = "reaches beyond the end of the members"
+        if wrong is None and unpacked > MOST_DENSE * packed + BLOCK:
+            wrong = f"and those before it would unpack to {unpacked:,} bytes from {packed:,}, a zip bomb"
+        if wrong:
+            raise InputError(
+                f"{archive.filename}: the member {member.filename!r} {wrong}; the archive is damaged or not to "
+                "be trusted, so get it from its official address."
+            )
+        seen.add(member.filename)
+
+
+def natural(name):
+    """Sort key that puts frame 2 before frame 10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+def list_clips(names):
+    """Group member names into clips: {clip: [members, in order]}.
+
+    A clip is a folder that holds images. It is called by its path below the folder that all clips share:
+    train/train_sharp/000/00000000.png is of clip 000. Images outside of any folder are the clip "".
+    """
+    folders = {}
+    for name in sorted(names, key=natural):
+        folder, _, file = name.rpartition("/")
+        if file.lower().endswith(IMAGES) and not file.startswith("."):
+            folders.setdefault(folder, []).append(name)
+    parents = [posixpath.dirname(folder) for folder in folders]
+    shared = posixpath.commonpath(parents) if parents else ""
+    return {posixpath.relpath(folder, shared or ".") if folder else "": folders[folder] for folder in folders}
+
+
+def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5, sleep=time.sleep):
+    """Fetch the frames in the folder `prefix`, such as "train/train_sharp/000/", of the zip archive at `url`.
+
+    Nothing else is transferred but the archive's directory. The frames are written to `path`, a new zip file whose
+    members are the bare file names, not compressed and with a fixed date: the same frames give the same bytes.
+    Frames that have arrived are kept in the folder `path`.part and not fetched again by the next call.
+    frames: take the first so many (None: all). size: the archive's expected bytes, or None.
+    url, timeout, retries and sleep: see download.
+
+    Raises InputError if the archive cannot be had or trusted, has no such clip or fewer frames, a frame is damaged
+    (CRC-32), or the disk is too small.
+    """
+    path = Path(path)
+    folder = path.with_name(path.name + ".part")
+
+    def attempt(address):
+        file = HttpFile(Remote(address, size, timeout=timeout, retries=retries, sleep=sleep))
+        with open_zip(file) as archive:
+            members = _clip(archive, prefix, frames)
+            _fetch(file, archive, members, folder)
+        return [member.filename.rpartition("/")[2] for member in members]
+
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        names = first_that_works(url, path, attempt, kept=folder)
+        check_space(path, sum((folder / name).stat().st_size for name in names))
+        with atomic(path) as draft, zipfile.ZipFile(draft, "w") as clip:
+            for name in names:
+                member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, on every system
+                clip.writestr(member, (folder / name).read_bytes())
+        shutil.rmtree(folder)
+
+
+def _clip(archive, prefix, frames):
+    """The members of the clip's (first) frames, in order."""
+    clips = list_clips(archive.namelist())
+    by_folder = {posixpath.dirname(members[0]): members for members in clips.values()}
+    members = by_folder.get(prefix.rstrip("/"))
+    if members is None:
+        names = list(clips)
+        listed = ", ".join(names if len(names) <= 8 else [*names[:4], "...", names[-1]])
+        raise InputError(f"{archive.filename}: has no clip {prefix!r}; it has {len(names)} clips: {listed}.")
+    if frames is not None and len(members) < frames:
+        raise InputError(f"{archive.filename}: the clip {prefix!r} has {len(members)} frames, but {frames} are asked for.")
+    return [archive.getinfo(name) for name in members[:frames]]
+
+
+def _fetch(file, archive, members, folder):
+    """Bring the members that are not yet in `folder` there, each run of neighbours by one request."""
+    offsets = sorted(member.header_offset for member in archive.infolist())
+    ends = dict(zip(offsets, [*offsets[1:], archive.start_dir], strict=True))
+    missing = [m for m in members if not _is_there(folder / m.filename.rpartition("/")[2], m)]
+    if len(missing) < len(members):
+        log.info("%s: %d of %d frames are already there", folder, len(members) - len(missing), len(members))
+    check_space(folder, sum(member.file_size for member in missing))
+    runs = []
+    for member in sorted(missing, key=lambda member: member.header_offset):
+        if runs and member.header_offset - ends[runs[-1][-1].header_offset] <= GAP:
+            runs[-1].append(member)
+        else:
+            runs.append([member])
+    with progress(total=sum(m.compress_size for m in missing), desc=folder.stem, unit="B", unit_scale=True) as bar:
+        for run in runs:
+            file.expect(run[0].header_offset, ends[run[-1].header_offset])
+            for member in run:
+                try:
+                    frame = archive.read(member)
+                except BROKEN as error:
+                    raise Refused(f"the member {member.filename!r} is damaged ({error})") from error
+                with atomic(folder / member.filename.rpartition("/")[2]) as draft:
+                    draft.write_bytes(frame)
+                bar.update(member.compress_size)
+
+
+def _is_there(path, member):
+    """Whether an earlier call has fetched this very member: its length and CRC-32 tell."""
+    if not path.exists() or path.stat().st_size != member.file_size:
+        return False
+    return zlib.crc32(path.read_bytes()) == member.CRC
