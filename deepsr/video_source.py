@@ -1,0 +1,51 @@
+"""Which file and which experiment are meant when an enlarged video is asked for by name. Light: used while planning."""
+
+from pathlib import Path
+
+from deepsr.drafts import is_oracle
+from deepsr.errors import InputError
+from deepsr.frames import SUFFIXES
+
+
+def find_source(name, folder, files, still):
+    """Path of the video, still image or folder of frames that is called `name`.
+
+    files: dict of names and paths, looked up first; then `folder` is searched for a folder called `name` or for a file
+    called so but for its ending. still: whether a still image is wanted rather than what becomes a video.
+    Raises InputError if there is none, more than one, or one of the other kind.
+    """
+    if name in files:
+        found = [Path(files[name])]
+    else:
+        entries = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+        found = [path for path in entries if name == (path.name if path.is_dir() else path.stem)]
+    if not found:
+        raise InputError(f"{folder}: holds no video called {name}; put it there, or name its path under videos.files.")
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{folder}: {names} have the same name but for the ending; rename one.")
+    if still != (found[0].suffix.lower() in SUFFIXES and not found[0].is_dir()):
+        kind, ending = ("a video", "mp4") if still else ("a still image", "png")
+        raise InputError(f"{found[0]}: is {kind}; ask for {name}_x2.{ending} (or x3, x4), without comparison.")
+    return found[0]
+
+
+def choose_experiment(experiments, wanted, scale=None):
+    """Name of the experiment whose network enlarges videos: the first of this scale, or of any scale.
+
+    experiments: dict of names and settings. wanted: names to choose among, or None for all but oracles.
+    Raises InputError if none has the scale, and for an oracle, whose drafts no video has.
+    """
+    names = wanted or [name for name, settings in experiments.items() if not is_oracle(settings["drafts"])]
+    for name in names:
+        if name not in experiments:
+            raise InputError(f"config: videos.experiments names {name!r}, which is none of {', '.join(experiments)}.")
+        if is_oracle(experiments[name]["drafts"]):
+            raise InputError(
+                f"config: videos.experiments: {name} is an oracle, its drafts are blurred ground truth, which a video that "
+                "is yet to be enlarged does not have; name an experiment with motion or bicubic drafts."
+            )
+    for name in names:
+        if scale in (None, experiments[name]["scale"]):
+            return name
+    raise InputError(f"config: no experiment for videos has scale {scale}; add one, or ask for another scale.")

@@ -1,0 +1,630 @@
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from deepsr.degradation import degrade, upscale
+from deepsr.drafts import Drafts
+from deepsr.errors import InputError
+from deepsr.frames import luma
+from deepsr.inference import Predictor, predict_frame
+from deepsr.metrics import psnr
+from deepsr.onnx_export import Layer, to_onnx
+from deepsr.video import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
+from deepsr.video_join import compare_video, join_parts
+from deepsr.video_source import choose_experiment, find_source
+
+ROOT = Path(__file__).parent.parent
+SINGLE = {"kind": "bicubic"}
+SETTING = {"flow": "dis", "alpha": 20, "radius": 2, "trust": 12, "iterations": 1}
+MOTION = {"kind": "motion", "settings": [SETTING]}
+
+
+def scene(n, height=48, width=64, seed=0, step=1):
+    """A smooth random picture in colour that moves to the left, `step` pixels a frame: n uint8 (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 1, (height, width + n * step, 3)).astype(np.float32)
+    fine, coarse = cv2.GaussianBlur(noise, (0, 0), 1.5)[..., :1], cv2.GaussianBlur(noise, (0, 0), 12)
+    picture = np.clip(128 + 40 * fine / fine.std() + 20 * coarse / coarse.std(), 20, 235).astype(np.uint8)
+    return [np.ascontiguousarray(picture[:, i * step : i * step + width]) for i in range(n)]
+
+
+def write(path, frames, codec="libx264", pixels="yuv420p", rate=25, pts=None, time_base=None, audio=(), **settings):
+    """A video file of BGR frames, lossless where the codec can be, and of tones, a track for each codec in `audio`."""
+    options = {"qp": "0"} if codec == "libx264" else {}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixels
+        if "rotation" in settings:
+            stream.set_display_rotation(settings.pop("rotation"))
+        for name, value in settings.items():
+            setattr(stream.codec_context, name, value)
+        if time_base:
+            stream.codec_context.time_base = time_base
+        tracks = [container.add_stream(name, rate=48000, layout="stereo") for name in audio]
+        for i, bgr in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(bgr, "bgr24").reformat(
+                format=pixels, dst_colorspace="ITU601", dst_color_range=settings.get("color_range", 1)
+            )
+            frame.pts, frame.time_base = (pts or range(len(frames)))[i], time_base or 1 / Fraction(rate)
+            container.mux(stream.encode(frame))
+        for number, track in enumerate(tracks):
+            time = np.arange(int(48000 * len(frames) / rate))
+            tone = (8000 * np.sin(time * (0.05 + 0.02 * number))).astype(np.int16)
+            sound = av.AudioFrame.from_ndarray(np.repeat(tone, 2)[None], "s16", "stereo")
+            sound.sample_rate, sound.pts, sound.time_base = 48000, 0, Fraction(1, 48000)
+            container.mux(track.encode(sound))
+        for stream in container.streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+def bicubic(drafts):
+    """A network that hands the enlarged target through."""
+    return drafts[-1] / np.float32(255)
+
+
+def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25):
+    """All steps on one video: the plan, by way of JSON, and the path of the enlarged video."""
+    plan = json.loads(json.dumps(plan_video(source, rate)))
+    settings = {"scale": scale, "degradation": "bicubic", "crf": crf, "preset": "ultrafast"}
+    pieces = [folder / f"part{part}.mp4" for part in range(parts)]
+    for part, piece in enumerate(pieces):
+        upscale_part(source, plan, part, parts, piece, drafts=drafts, predict=predict, **settings)
+    join_parts(source, plan, pieces, folder / "enlarged.mp4")
+    return plan, folder / "enlarged.mp4"
+
+
+def decode(path):
+    """Planes Y, Cb, Cr of all frames, by PyAV without deepsr."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(video=0)]
+        height, width = container.streams.video[0].height, container.streams.video[0].width
+    quarter = height * width // 4
+    return [
+        (
+            frame[:height],
+            frame.ravel()[4 * quarter : 5 * quarter].reshape(height // 2, -1),
+            frame.ravel()[5 * quarter :].reshape(height // 2, -1),
+        )
+        for frame in frames
+    ]
+
+
+def sound(path):
+    """Per audio track, its packets' bytes."""
+    with av.open(str(path)) as container:
+        tracks = {track.index: [] for track in container.streams.audio}
+        for packet in container.demux(container.streams.audio) if tracks else ():
+            if packet.size:
+                tracks[packet.stream.index].append(bytes(packet))
+    return list(tracks.values())
+
+
+def probe(path, *entries):
+    """What ffprobe says of the first video stream, every frame counted."""
+    assert shutil.which("ffprobe"), "install ffmpeg: the tests ask ffprobe for a second opinion"
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-of", "json", "-show_streams"]
+    told = json.loads(subprocess.run([*command, str(path)], check=True, capture_output=True).stdout)["streams"][0]
+    return [told.get(entry) for entry in entries]
+
+
+def times(path):
+    """Seconds at which the video's frames are shown."""
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("parts", [1, 3, 16])
+def test_frames_duration_and_sound_are_kept(tmp_path, parts):
+    source = write(tmp_path / "in.mp4", scene(12), audio=["aac"])
+    _, enlarged = enlarge(source, tmp_path, parts=parts)
+    count, width, height, rate, duration = probe(enlarged, "nb_read_frames", "width", "height", "avg_frame_rate", "duration")
+    assert (count, width, height, rate) == ("12", 128, 96, "25/1")
+    assert float(duration) == pytest.approx(12 / 25, abs=1e-3)
+    assert times(enlarged) == pytest.approx(times(source), abs=1e-4)
+    assert sound(enlarged) == sound(source) != []
+
+
+@pytest.mark.parametrize(
+    "name, tracks, copied",
+    [
+        ("in.mp4", [], []),
+        ("in.mkv", ["aac", "flac", "ac3"], [True, True, True]),
+        ("in.mkv", ["libopus", "libmp3lame"], [True, True]),
+        ("in.ts", ["mp2", "mp2"], [True, True]),
+        ("in.avi", ["pcm_s16le"], [False]),
+        ("in.avi", ["pcm_u8"], [False]),
+        ("in.avi", ["pcm_u8", "ac3"], [False, True]),
+    ],
+)
+def test_every_audio_track_is_copied_or_encoded_as_aac(tmp_path, caplog, name, tracks, copied):
+    source = write(tmp_path / name, scene(25), audio=tracks)
+    _, enlarged = enlarge(source, tmp_path)
+    before, after = sound(source), sound(enlarged)
+    assert [a == b for a, b in zip(before, after, strict=True)] == copied
+    assert caplog.text.count("encoded as AAC") == copied.count(False)
+    with av.open(str(enlarged)) as container:
+        for track in container.streams.audio:
+            assert float(track.duration * track.time_base) == pytest.approx(1, abs=0.1)
+
+
+def test_transport_stream_with_aac_keeps_its_sound(tmp_path):
+    # Here each packet carries its own header (ADTS), which mp4 keeps once for all of them.
+    source = write(tmp_path / "in.ts", scene(12), audio=["aac"])
+    _, enlarged = enlarge(source, tmp_path)
+    before, after = sound(source)[0], sound(enlarged)[0]
+    assert [packet[-len(kept) :] for packet, kept in zip(before, after, strict=True)] == after
+    assert np.diff(times(enlarged)) == pytest.approx(1 / 25, abs=1e-3)
+
+
+def test_sound_and_pictures_stay_together(tmp_path):
+    """A file that starts late, as broadcasts do, starts at 0 with the same lag between the two."""
+    source = write(tmp_path / "in.ts", scene(12), audio=["mp2"], pts=[i + 100 for i in range(12)])
+    _, enlarged = enlarge(source, tmp_path)
+
+    def lag(path):
+        with av.open(str(path)) as container:
+            first = {packet.stream.type: packet for packet in reversed([p for p in container.demux() if p.size])}
+        return float(first["video"].pts * first["video"].time_base - first["audio"].pts * first["audio"].time_base)
+
+    assert times(source)[0] > 1
+    assert lag(enlarged) == pytest.approx(lag(source), abs=1e-3)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_variable_frame_rate_is_kept(tmp_path, parts):
+    pts = [0, 40, 47, 140, 180, 400, 407, 1000]
+    source = write(tmp_path / "in.mkv", scene(8), pts=pts, time_base=Fraction(1, 1000))
+    plan, enlarged = enlarge(source, tmp_path, parts=parts)
+    assert plan["pts"] == pts
+    assert times(enlarged) == pytest.approx([t / 1000 for t in pts], abs=1e-6)
+
+
+def test_frames_without_time_stamps_get_a_constant_rate(tmp_path, caplog):
+    source = write(tmp_path / "in.h264", scene(8))
+    _, enlarged = enlarge(source, tmp_path)
+    assert times(enlarged) == pytest.approx([i / 25 for i in range(8)], abs=1e-4)
+
+
+def test_rotation_aspect_colour_and_metadata_are_kept(tmp_path):
+    source = write(
+        tmp_path / "in.mp4", scene(5), rotation=90, sample_aspect_ratio=Fraction(16, 15), colorspace=1,
+        color_primaries=1, color_trc=1, color_range=1,
+    )  # fmt: skip
+    _, enlarged = enlarge(source, tmp_path)
+    entries = "sample_aspect_ratio", "color_space", "color_primaries", "color_transfer", "color_range"
+    assert probe(enlarged, *entries) == ["16:15", "bt709", "bt709", "bt709", "tv"]
+    for path in (source, enlarged):
+        assert probe(path, "side_data_list")[0][0]["rotation"] == 90
+    assert probe(enlarged, "pix_fmt") == ["yuv420p"]
+
+
+def test_players_guess_the_same_colours_after_as_before(tmp_path):
+    """A small video without colour tags is taken for BT.601, a large one for BT.709: enlarging must not cross over."""
+    source = write(tmp_path / "in.mp4", scene(2, 288, 352))
+    assert probe(source, "color_space") == [None]
+    _, enlarged = enlarge(source, tmp_path, scale=4)
+    assert probe(enlarged, "color_space") == ["smpte170m"]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    "codec, pixels, size, settings",
+    [
+        ("libx264", "yuv420p", (48, 64), {}),
+        ("libx264", "yuv420p", (48, 64), {"color_range": 2}),
+        ("ffv1", "yuv420p", (47, 63), {}),
+        ("libx264", "yuv444p", (47, 63), {}),
+        ("libx264", "yuv422p", (48, 64), {}),
+        ("libx264", "gray", (48, 64), {"color_range": 2}),
+        ("ffv1", "gray", (47, 63), {}),
+        ("libx264", "yuv420p10le", (48, 64), {}),
+        ("ffv1", "gray10le", (48, 64), {}),
+        ("ffv1", "bgra", (31, 17), {}),
+        ("libx264", "yuv420p", (2, 2), {}),
+    ],
+)
+def test_kinds_of_pictures(tmp_path, caplog, scale, codec, pixels, size, settings):
+    """Whatever the samples, the result shows what cubic interpolation of the colours shows."""
+    frames = scene(3, *size)
+    source = write(tmp_path / "in.mkv", frames, codec, pixels, **settings)
+    plan, enlarged = enlarge(source, tmp_path, scale=scale, parts=1)
+    height, width = (side * scale // 2 * 2 for side in size)
+    assert probe(enlarged, "width", "height", "nb_read_frames") == [width, height, "3"]
+    assert ("has 10 bits" in caplog.text) == ("10" in pixels)
+    with av.open(str(enlarged)) as container:
+        shown = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    for before, after in zip(frames, shown, strict=True):
+        expected = upscale(before, scale, "bicubic")[:height, :width]
+        if "gray" in pixels:
+            expected, after = luma(expected), luma(after)
+        difference = np.abs(after.astype(int) - expected)
+        assert np.median(difference) <= 3, np.median(difference)
+
+
+@pytest.mark.parametrize("color_range, known", [(1, [0, 0, 100, 255, 255]), (2, [9, 16, 102, 235, 240])])
+def test_the_network_knows_full_range_only(tmp_path, color_range, known):
+    levels = [9, 16, 102, 235, 240]
+    greys = [np.full((48, 64, 3), level, np.uint8) for level in levels]
+    source = write(tmp_path / "in.mkv", greys, "ffv1", "gray", color_range=color_range)
+    seen = []
+
+    def predict(drafts):
+        seen.append(np.unique(drafts).tolist())
+        return bicubic(drafts)
+
+    _, enlarged = enlarge(source, tmp_path, predict=predict)
+    assert seen == [[level] for level in known]
+    shown = levels if color_range == 2 else [16, 16, 102, 235, 235]
+    assert [np.unique(y).tolist() for y, _, _ in decode(enlarged)] == [[level] for level in shown]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("across, down", [(1, 1), (2, 1), (2, 2)])
+def test_chroma_stays_where_it_was(scale, across, down):
+    """A ramp across and down keeps its value at every point; positions are H.264's default, left and between rows."""
+    height, width = 24, 40
+    y, x = np.mgrid[: height // down, : width // across].astype(float)
+    ramp = 3 * (x * across) + 2 * (y * down + (down - 1) / 2)
+    enlarged = _enlarge_chroma(ramp.astype(np.uint8), (height, width), scale, (height * scale, width * scale))
+    assert enlarged.shape == (height * scale // 2, width * scale // 2)
+    j, i = np.mgrid[: enlarged.shape[0], : enlarged.shape[1]].astype(float)
+    expected = 3 * ((2 * i + 0.5) / scale - 0.5) + 2 * ((2 * j + 1) / scale - 0.5)
+    inner = (slice(2 * scale, -2 * scale),) * 2
+    assert np.abs(enlarged[inner] - expected[inner]).max() < 1.1
+
+
+def test_parts_are_what_an_unsplit_run_makes(tmp_path):
+    """Borders of parts leave no trace: not in a shot, at a cut, nor beside one."""
+    source = write(tmp_path / "in.mp4", scene(9) + scene(8, seed=1))
+    results = []
+    for parts in (1, 2, 5, 17, 20):
+        folder = tmp_path / str(parts)
+        folder.mkdir()
+        plan, enlarged = enlarge(source, folder, parts=parts, drafts=MOTION, predict=lambda drafts: drafts[0] / 255)
+        assert plan["cuts"] == [9]
+        results.append(decode(enlarged))
+    for result in results[1:]:
+        assert len(result) == len(results[0]) == 17
+        for one, other in zip(results[0], result, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_window_never_crosses_a_cut(tmp_path):
+    """What is shown before a cut makes no difference after it."""
+    last = scene(4, seed=2)
+    results = []
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        source = write(folder / "in.mp4", scene(6, seed=seed) + last)
+        _, enlarged = enlarge(source, folder, drafts=MOTION, predict=lambda drafts: drafts[0] / 255)
+        results.append([y for y, _, _ in decode(enlarged)])
+    assert not np.array_equal(results[0][5], results[1][5])
+    assert all(np.array_equal(a, b) for a, b in zip(results[0][6:], results[1][6:], strict=True))
+
+
+def test_cuts():
+    """Distances measured on film: a cut between two calm shots, one at the end of a fast pan, and no cut in a pan."""
+    calm = [1.6, 2.5, 1.5, 46.7, 1.6, 1.3, 1.6]
+    pan = [15.0, 17.2, 18.0, 19.8, 19.8, 19.8, 51.0, 2.0, 1.2, 1.1]
+    assert find_cuts([0.0, *calm]) == [4]
+    assert find_cuts([0.0, *pan]) == [7]
+    assert find_cuts([0.0, *pan[:6], *pan[5::-1]]) == []
+    assert find_cuts([0.0] * 20) == []
+    assert find_cuts([0.0, 40.0]) == [1]
+    assert find_cuts([0.0, 1, 1, 80, 80, 1, 1]) == [3, 4]  # a flash
+    assert find_cuts([]) == []
+
+
+def test_quick_motion_is_no_cut(tmp_path):
+    assert plan_video(write(tmp_path / "in.mp4", scene(20, step=6)))["cuts"] == []
+
+
+def network(path, n_drafts, channels=8):
+    """A small network with weights near the identity of the target."""
+    rng = np.random.default_rng(0)
+    shapes = [
+        (11, n_drafts, channels, "tanh"),
+        (1, channels, channels, "tanh"),
+        (3, channels, 1, "tanh"),
+        (25, 1, 1, "linear"),
+    ]
+    layers = []
+    for i, (size, inputs, outputs, activation) in enumerate(shapes):
+        kernel = rng.normal(0, 1e-3, (size, size, inputs, outputs)).astype(np.float32)
+        kernel[size // 2, size // 2, -1, 0] += 0.5 if i < 3 else 8
+        kind = "conv" if i < 3 else "deconv"
+        layers.append(Layer(f"layer{i}", kind, kernel, np.zeros(outputs, np.float32), activation))
+    onnx.save(to_onnx(layers), path)
+    return path
+
+
+def test_video_scores_what_evaluation_says(tmp_path):
+    hr = [luma(frame) for frame in scene(7, 192, 256, step=2)]
+    lr = [degrade(frame, 4, "bicubic") for frame in hr]
+    predict = partial(predict_frame, Predictor(network(tmp_path / "network.onnx", 2)))
+    drafts = Drafts(MOTION, 4, "bicubic", lambda i: lr[i], len(lr))
+    direct = [np.rint(255 * predict(drafts[t])).astype(np.uint8) for t in range(len(lr))]
+    source = write(tmp_path / "in.mp4", [cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) for frame in lr])
+    _, enlarged = enlarge(source, tmp_path, scale=4, drafts=MOTION, predict=predict)
+    shown = [np.rint((y.astype(float) - 16) * 255 / 219).clip(0, 255).astype(np.uint8) for y, _, _ in decode(enlarged)]
+    for truth, one, other in zip(hr, direct, shown, strict=True):
+        assert psnr(truth, other) == pytest.approx(psnr(truth, one), abs=0.05)
+
+
+MEMORY = """
+import json, resource, sys
+from functools import partial
+from deepsr.video import plan_video, upscale_part
+from deepsr.video_join import join_parts
+from deepsr.inference import Predictor, predict_frame
+source, network, output = sys.argv[1:]
+plan = json.loads(json.dumps(plan_video(source)))
+upscale_part(source, plan, 0, 1, output, scale=2, degradation="cv2", drafts={"kind": "bicubic"},
+             predict=partial(predict_frame, Predictor(network)), preset="ultrafast")
+join_parts(source, plan, [output], output + ".joined.mp4")
+print(plan["frames"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    """10% are less than the frames that the longer video has more, even before they are enlarged."""
+    net = network(tmp_path / "network.onnx", 1, channels=1)
+    peaks = []
+    for n in (30, 300):
+        source = write(tmp_path / f"{n}.mp4", scene(10, 180, 320) * (n // 10), audio=["aac"])
+        command = [sys.executable, "-c", MEMORY, source, net, tmp_path / f"{n}_x2.mp4"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+        assert told[0] == str(n)
+        peaks.append(int(told[1]))
+    assert 0.1 * peaks[0] < 270 * 180 * 320 * 1.5 / 1024
+    assert peaks[1] < 1.1 * peaks[0], peaks
+
+
+def refusal(source, **settings):
+    with pytest.raises(InputError) as error:
+        plan = plan_video(source)
+        settings = {"scale": 2, "degradation": "bicubic", "drafts": SINGLE, "predict": bicubic} | settings
+        upscale_part(source, plan, 0, 1, source.parent / "out.mp4", **settings)
+    assert not list(source.parent.glob("*out*"))
+    return str(error.value)
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    text = tmp_path / "notes.mp4"
+    text.write_text("Dear diary,\n" * 1000)
+    assert "notes.mp4: cannot be opened as a video" in refusal(text)
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    assert "empty.mp4: cannot be opened as a video" in refusal(empty)
+    assert "missing.mp4: cannot be opened as a video" in refusal(tmp_path / "missing.mp4")
+    subtitles = tmp_path / "subtitles.mp4"
+    subtitles.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
+    assert "subtitles.mp4: cannot be opened" in refusal(subtitles)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert "folder: holds no frames" in refusal(folder)
+
+
+def test_a_playlist_cannot_pull_in_other_files(tmp_path):
+    write(tmp_path / "secret.ts", scene(5))
+    for text in ("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.ts\n", "ffconcat version 1.0\nfile secret.ts\n"):
+        playlist = tmp_path / "playlist.mp4"
+        playlist.write_text(text)
+        assert "playlist.mp4: cannot be opened as a video" in refusal(playlist)
+
+
+def test_sound_alone_is_refused(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("aac", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
+        frame.sample_rate = 48000
+        container.mux([*track.encode(frame), *track.encode(None)])
+    assert "song.mp4: holds no video" in refusal(path)
+
+
+def test_truncated_files(tmp_path, caplog):
+    """What can be decoded is enlarged, with a warning; an mp4 file that lost its index is refused."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(75)]
+    whole = write(tmp_path / "whole.mkv", noise, audio=["aac"])
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    plan, enlarged = enlarge(cut, tmp_path)
+    assert 20 < plan["frames"] < 55
+    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+    assert "cut.mkv: truncated or damaged?" in caplog.text
+    whole = write(tmp_path / "whole.mp4", noise)
+    lost = tmp_path / "lost.mp4"
+    lost.write_bytes(whole.read_bytes()[:-2000])
+    assert "lost.mp4: cannot be opened as a video" in refusal(lost)
+
+
+def test_damage_in_the_middle_is_passed_over(tmp_path, caplog):
+    source = write(tmp_path / "in.ts", scene(50), codec="mpeg2video")
+    data = bytearray(source.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4000] = bytes(4000)
+    source.write_bytes(data)
+    plan, enlarged = enlarge(source, tmp_path)
+    assert 25 < plan["frames"] <= 50
+    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+
+
+def test_change_of_size_is_refused(tmp_path):
+    small, large = write(tmp_path / "a.ts", scene(5)), write(tmp_path / "b.ts", scene(5, 96, 128))
+    both = tmp_path / "both.ts"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    assert "both.ts: changes from 64x48 to 128x96 at frame 5" in refusal(both)
+
+
+def test_too_large_is_refused_before_any_work(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(2, 1200, 1920), codec="mpeg4")
+    assert "1920x1200 at scale 4 exceeds 35.7 million pixels" in refusal(source, scale=4)
+
+
+def test_oracle_drafts_are_refused(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(3))
+    message = refusal(source, drafts={"kind": "gaussian", "sigmas": [1.5], "kernel": 5})
+    assert "ground truth" in message
+
+
+def test_a_video_that_lost_frames_since_it_was_planned_is_refused(tmp_path):
+    plan = plan_video(write(tmp_path / "in.mp4", scene(9)))
+    source = write(tmp_path / "in.mp4", scene(5))
+    with pytest.raises(InputError, match="fewer frames than when it was planned"):
+        upscale_part(source, plan, 1, 2, tmp_path / "x.mp4", scale=2, degradation="bicubic", drafts=SINGLE, predict=bicubic)
+
+
+def test_damaged_part_is_refused(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(9))
+    plan, _ = enlarge(source, tmp_path)
+    parts = [tmp_path / f"part{i}.mp4" for i in range(3)]
+    shutil.copy(parts[1], parts[2])
+    join_parts(source, plan, parts, tmp_path / "same.mp4")
+    with pytest.raises(InputError, match="part0.mp4: does not hold the 4 frames"):
+        join_parts(source, {**plan, "frames": 10, "pts": [*range(10)]}, parts[:2] + parts[:1], tmp_path / "x.mp4")
+    parts[1].write_bytes(parts[1].read_bytes()[:300])
+    with pytest.raises(InputError, match="part1.mp4"):
+        join_parts(source, plan, parts, tmp_path / "x.mp4")
+    parts[1].write_bytes(b"")
+    with pytest.raises(InputError, match="part1.mp4"):
+        join_parts(source, plan, parts, tmp_path / "x.mp4")
+    assert not (tmp_path / "x.mp4").exists()
+
+
+def test_folder_of_frames(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    frames = scene(12)
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f"frame{i}.png"), frame)
+    plan, enlarged = enlarge(folder, tmp_path, rate=30)
+    assert probe(enlarged, "nb_read_frames", "avg_frame_rate", "color_space") == ["12", "30/1", "smpte170m"]
+    for frame, (y, _, _) in zip(frames, decode(enlarged), strict=True):
+        expected = 16 + upscale(luma(frame), 2, "bicubic") * (219 / 255)
+        assert np.abs(y - expected).max() < 5 and np.abs(y - expected).mean() < 1
+
+
+def test_still_image(tmp_path):
+    image = scene(1, 33, 41)[0]
+    cv2.imwrite(str(tmp_path / "in.png"), np.dstack([image, np.full(image.shape[:2], 200, np.uint8)]))
+    settings = {"scale": 3, "degradation": "bicubic", "drafts": MOTION, "predict": bicubic}
+    upscale_image(tmp_path / "in.png", tmp_path / "out.png", **settings)
+    enlarged = cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
+    assert enlarged.shape == (99, 123, 3)
+    assert np.abs(enlarged.astype(int) - upscale(image, 3, "bicubic")).mean() < 2
+    (tmp_path / "notes.png").write_text("Dear diary")
+    for name in ("notes.png", "missing.png"):
+        with pytest.raises(InputError, match=name):
+            upscale_image(tmp_path / name, tmp_path / "x.png", **settings)
+    with pytest.raises(InputError, match="ground truth"):
+        oracle = {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}
+        upscale_image(tmp_path / "in.png", tmp_path / "x.png", **{**settings, "drafts": oracle})
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_comparison_shows_both_upright(tmp_path, rotation):
+    source = write(
+        tmp_path / "in.mp4", scene(10, 72, 128), rotation=rotation, sample_aspect_ratio=Fraction(4, 3), audio=["aac"]
+    )
+    plan, enlarged = enlarge(source, tmp_path, predict=lambda drafts: np.zeros(drafts.shape[1:]))
+    output = tmp_path / "compare.mp4"
+    compare_video(source, plan, enlarged, output, scale=2, degradation="bicubic", crf=0, preset="ultrafast")
+    upright = probe(output, "width", "height", "sample_aspect_ratio", "side_data_list", "nb_read_frames")
+    size = [256, 144, "4:3"] if rotation % 180 == 0 else [144, 256, "3:4"]
+    assert upright == [*size, None, "10"]
+    assert times(output) == pytest.approx(times(source), abs=1e-4)
+    # As a player shows it: FFmpeg itself turns the source.
+    command = ["ffmpeg", "-v", "error", "-i", str(source), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    shown = np.frombuffer(raw, np.uint8).reshape(10, size[1] // 2, size[0] // 2)
+    for before, (y, _, _) in zip(shown, decode(output), strict=True):
+        line = round(size[0] * 0.55)  # 0.5 to 0.6 in the first 0.4 s
+        rows = slice(0, size[1] * 3 // 4)  # above the names
+        assert (y[rows, line + 25 :] == 16).all()  # the black that this network makes
+        left = y[rows, : line - 25].astype(int)
+        wide = upscale(before, 2, "bicubic")[rows, : line - 25]
+        expected = 16 + wide * (219 / 255)
+        assert min(np.abs(left - wide).mean(), np.abs(left - expected).mean()) < 2
+
+
+@pytest.mark.parametrize("name", ["with space's.mp4", "-dash.mp4", "a:b%03d.mp4", "ünïcödé 日本.mp4", "http:x.mp4"])
+def test_awkward_names(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = Path(name)
+    os.rename(write(tmp_path / "in.mp4", scene(3)), source)
+    plan, _ = enlarge(source, Path("."))
+    assert plan["frames"] == 3
+
+
+def test_progress_is_reported(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("deepsr.progress.LOG_EVERY", 0)
+    caplog.set_level(logging.INFO)
+    enlarge(write(tmp_path / "holiday.mp4", scene(6)), tmp_path, parts=2)
+    assert "holiday.mp4, part 2 of 2" in caplog.text and "frame/s" in caplog.text
+
+
+def test_the_source_of_a_name(tmp_path):
+    folder = tmp_path / "videos"
+    (folder / "beach").mkdir(parents=True)
+    for name in ("holiday.mp4", "cat.jpg", "two.mp4", "two.mkv", "v1.2.mov"):
+        (folder / name).touch()
+    files = {"far": "/elsewhere/away.avi"}
+
+    def find(name, still=False):
+        return str(find_source(name, folder, files, still)).removeprefix(f"{folder}/")
+
+    assert [find(name) for name in ("holiday", "beach", "v1.2", "far")] == [
+        "holiday.mp4",
+        "beach",
+        "v1.2.mov",
+        "/elsewhere/away.avi",
+    ]
+    assert find("cat", still=True) == "cat.jpg"
+    for name, still, message in [
+        ("nothing", False, "holds no video called nothing"),
+        ("two", False, "two.mkv and two.mp4 have the same name"),
+        ("cat", False, "is a still image; ask for cat_x2.png"),
+        ("holiday", True, "is a video; ask for holiday_x2.mp4"),
+        ("beach", True, "is a video"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            find(name, still)
+    with pytest.raises(InputError, match="holds no video"):
+        find_source("x", tmp_path / "missing", {}, False)
+
+
+def test_the_experiment_that_enlarges():
+    experiments = {
+        "article": {"scale": 4, "drafts": {"kind": "gaussian"}},
+        "deepsr": {"scale": 4, "drafts": MOTION},
+        "single": {"scale": 4, "drafts": SINGLE},
+        "small": {"scale": 2, "drafts": SINGLE},
+    }
+    assert choose_experiment(experiments, None) == "deepsr"
+    assert choose_experiment(experiments, None, 2) == "small"
+    assert choose_experiment(experiments, ["single", "small"], 4) == "single"
+    for wanted, scale, message in [
+        (None, 3, "no experiment for videos has scale 3"),
+        (["single"], 2, "has scale 2"),
+        (["article"], 4, "article is an oracle.*ground truth"),
+        (["depsr"], 4, "names 'depsr', which is none of article, deepsr"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            choose_experiment(experiments, wanted, scale)
