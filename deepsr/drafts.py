@@ -25,9 +25,7 @@ ORACLES = ("gaussian",)
 
 def n_drafts(spec):
     """Number of input channels of the network: the drafts and the bicubic-upscaled target frame."""
-    return {"bicubic": 0, "motion": len(spec.get("settings", ())), "gaussian": len(spec.get("sigmas", ()))}[
-        spec["kind"]
-    ] + 1
+    return {"bicubic": 0, "motion": len(spec.get("settings", ())), "gaussian": len(spec.get("sigmas", ()))}[spec["kind"]] + 1
 
 
 def radius(spec):

@@ -25,9 +25,7 @@ def atomic(path):
         os.replace(part, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise InputError(
-                f"{path}: cannot be written ({error.strerror}); make room or choose another folder."
-            ) from error
+            raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another folder.") from error
         raise
     finally:
         part.unlink(missing_ok=True)

@@ -55,9 +55,7 @@ def to_onnx(layers, metadata=None):
         size = list(layer.kernel.shape[:2])
         pads = [side // 2 for side in size] * 2
         operator = OPERATORS[layer.kind]
-        nodes.append(
-            helper.make_node(operator, [value, *names], [layer.name], layer.name, kernel_shape=size, pads=pads)
-        )
+        nodes.append(helper.make_node(operator, [value, *names], [layer.name], layer.name, kernel_shape=size, pads=pads))
         if layer.activation != "linear":
             name = f"{layer.name}.{layer.activation}"
             nodes.append(helper.make_node(OPERATORS[layer.activation], [layer.name], [name], name))

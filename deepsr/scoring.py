@@ -1,5 +1,6 @@
 """Scores of enlarged frames against the ground truth, per frame, and their means in the table."""
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -12,8 +13,6 @@ METRICS = {"psnr": psnr, "ssim": ssim}
 
 def chroma(bgr):
     """Cr and Cb of a picture, full range: uint8 (H, W, 3) BGR -> uint8 (H, W, 2)."""
-    import cv2
-
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb)[..., 1:]
 
 
@@ -91,12 +90,10 @@ def table(rows):
     clips = pd.DataFrame(rows)
     clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]
     marked = sorted(column for column in clips if column not in FIRST)
+    numbers = [column for column in clips if column.startswith(("psnr", "ssim")) or column == "gain"]
     parts = []
     for _, group in clips.groupby(["experiment", "dataset"], sort=False):
-        mean = group.iloc[0].copy()
-        numbers = [column for column in group if column.startswith(("psnr", "ssim")) or column == "gain"]
-        mean[numbers] = group[numbers].mean()
-        mean["sequence"] = "mean"
-        mean["frames"], mean["infinite_frames"] = group["frames"].sum(), group["infinite_frames"].sum()
-        parts += [group, mean.to_frame().T]
+        mean = {**group.iloc[0], **group[numbers].mean(), "sequence": "mean"}
+        mean |= group[["frames", "infinite_frames"]].sum()
+        parts += [group, pd.DataFrame([mean])]
     return pd.concat(parts)[FIRST + marked]

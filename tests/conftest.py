@@ -1,0 +1,92 @@
+"""A copy of the workflow at test size that tests may run and edit."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "rules", "scripts", "deepsr", "config", "profiles", "envs", "tests/clips", "tests/tiny.yaml")
+
+
+class Project:
+    """A copy of the workflow in a folder of its own."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        for part in PARTS:
+            target = self.path / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, target)
+        self.config = yaml.safe_load((self.path / "tests/tiny.yaml").read_text())
+
+    def command(self, *arguments):
+        """The snakemake command line that runs this project with its present `config`."""
+        (self.path / "config.yaml").write_text(yaml.safe_dump(self.config))
+        return [sys.executable, "-m", "snakemake", "--configfile", "config.yaml", "--cores", "2", *map(str, arguments)]
+
+    def run(self, *arguments, check=True, **environment):
+        """Run snakemake; returns its exit status, and its output as text."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.path,
+            env={**os.environ, "PYTHONPATH": "", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done.stdout
+        return done
+
+    def planned(self, *arguments):
+        """The jobs that a dry run plans: {rule: number}."""
+        output = self.run("-n", *arguments).stdout
+        table = output.partition("Job stats:")[2].splitlines()[3:]
+        jobs = {}
+        for line in table:
+            words = line.split()
+            if len(words) != 2:
+                break
+            jobs[words[0]] = int(words[1])
+        jobs.pop("total", None)
+        return jobs
+
+    def replace(self, file, old, new):
+        """Edit a file of the project."""
+        text = (self.path / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (self.path / file).write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A fresh copy of the workflow, nothing of it run."""
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`."""
+    project = Project(tmp_path_factory.mktemp("finished") / "project")
+    project.run()
+    return project
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    """A function that copies a project, files' times included, so that a test may change the copy."""
+
+    def copy(project):
+        twin = object.__new__(Project)
+        twin.path, twin.config = tmp_path / "copy", yaml.safe_load(yaml.safe_dump(project.config))
+        shutil.copytree(project.path, twin.path, copy_function=shutil.copy2)
+        return twin
+
+    return copy
