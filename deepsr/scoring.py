@@ -34,10 +34,7 @@ def score_frame(hr, lr, predicted, scale, degradation, color_space, border):
         for method, y in lumas.items():
             if method == "lanczos" and space != color_space:
                 continue
-            if method == "bicubic" and space == "rgb":
-                picture = bicubic / 255.0
-            else:
-                picture = in_color_space(y, bicubic_chroma, space)
+            picture = bicubic / 255.0 if method == "bicubic" and space == "rgb" else in_color_space(y, bicubic_chroma, space)
             for metric, function in METRICS.items():
                 value = function(picture, truth, border)
                 scores[f"{metric}_{method}_{space}"] = value

@@ -4,9 +4,19 @@ Clips and their frames.
 Needs: the network once (demo clips, REDS), or folders of frames that are already there.
 Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, how many, how large, their hash
        results/frames/demo/{clip}.zip        the frames of a demo clip, as PNG files
+       data/reds/{archive}.zip               an archive of REDS, which is read in place
+       data/reds/{archive}/{number}.zip      or a single clip of it
 """
 
-from deepsr import demo
+from deepsr import demo, reds
+
+
+def archive_facts(archive):
+    """Addresses, byte count and sha256 of a REDS archive: the published ones, unless the config says otherwise."""
+    facts = {"url": [reds.url(archive)], **{key: reds.ARCHIVES[archive][key] for key in ("size", "sha256")}}
+    for dataset in config["datasets"].values():
+        facts |= dataset.get("archives", {}).get(archive, {})
+    return facts
 
 
 rule fetch_demo:
@@ -47,6 +57,42 @@ rule extract_frames:
         code=code("extract_frames"),
     script:
         "../scripts/extract_frames.py"
+
+
+rule fetch_reds:
+    """An archive of REDS. What has arrived stays beside it in a .part file, and the next run goes on from there."""
+    output:
+        archive=protected("data/reds/{archive}.zip"),
+    params:
+        facts=lambda wildcards: archive_facts(wildcards.archive),
+    log:
+        "results/logs/fetch_reds/{archive}.log",
+    benchmark:
+        "results/benchmarks/fetch_reds/{archive}.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/fetch_reds.py"
+
+
+rule fetch_reds_clip:
+    """One clip of REDS, without the rest of its archive. Frames that have arrived are not fetched again."""
+    output:
+        clip="data/reds/{archive}/{number}.zip",
+    params:
+        facts=lambda wildcards: archive_facts(wildcards.archive),
+        prefix=lambda wildcards: f"{reds.ARCHIVES[wildcards.archive]['prefix']}{wildcards.number}/",
+        frames=reds.FRAMES,
+    log:
+        "results/logs/fetch_reds_clip/{archive}_{number}.log",
+    benchmark:
+        "results/benchmarks/fetch_reds_clip/{archive}_{number}.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    script:
+        "../scripts/fetch_reds_clip.py"
 
 
 rule index_clip:

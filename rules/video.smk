@@ -1,0 +1,179 @@
+"""
+Your own videos, enlarged. Made only when asked for: results/videos/holiday_x4.mp4 enlarges videos/holiday.mp4 (or .mkv,
+.avi, ..., or the folder of frames videos/holiday/) by the first experiment of scale 4 that needs no ground truth.
+
+Needs: the video, results/experiments/{experiment}/model.onnx
+Makes: results/videos/{video}.json             its frames, time stamps, cuts and looks
+       results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound
+       results/videos/{video}_x{scale}.png     the same for a still image
+       results/videos/{video}_compare.mp4      bicubic and DeepSR side by side
+"""
+
+from deepsr.frames import list_images
+from deepsr.video_source import choose_experiment, find_source
+
+VIDEOS = config["videos"]
+PARTS = range(VIDEOS["parts"])
+
+
+def source_of(wildcards, still=False):
+    return str(checked(find_source, wildcards.video, VIDEOS["folder"], VIDEOS["files"], still))
+
+
+def image_of(wildcards):
+    return source_of(wildcards, still=True)
+
+
+def files_of(wildcards):
+    """What the source consists of: one file, or the frames in a folder."""
+    source = Path(source_of(wildcards))
+    return [str(source / name) for name in list_images(source)] if source.is_dir() else str(source)
+
+
+def enlarging(wildcards):
+    """Name of the experiment that enlarges, of the scale asked for if there is one."""
+    scale = int(wildcards.scale) if "scale" in wildcards.keys() else None
+    return checked(choose_experiment, EXPERIMENTS, VIDEOS["experiments"], scale)
+
+
+def enlarging_settings(wildcards):
+    return {key: EXPERIMENTS[enlarging(wildcards)][key] for key in ("scale", "degradation", "drafts")}
+
+
+def enlarging_model(wildcards):
+    return f"results/experiments/{enlarging(wildcards)}/model.onnx"
+
+
+def comparable(wildcards):
+    return f"results/videos/{wildcards.video}_x{EXPERIMENTS[enlarging(wildcards)]['scale']}.mp4"
+
+
+rule plan_video:
+    """What a video consists of. Everything downstream depends on this file and not on the video's date."""
+    input:
+        files=files_of,
+    output:
+        plan="results/videos/{video}.json",
+    log:
+        "results/logs/plan_video/{video}.log",
+    benchmark:
+        "results/benchmarks/plan_video/{video}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        source=source_of,
+        frame_rate=VIDEOS["frame_rate"],
+        code=code("plan_video"),
+    script:
+        "../scripts/plan_video.py"
+
+
+rule upscale_part:
+    """One of the parts that a video is split into, enlarged. Parts run in parallel; an interruption costs those at work."""
+    input:
+        plan="results/videos/{video}.json",
+        files=ancient(files_of),
+        model=enlarging_model,
+    output:
+        part=temp("results/videos/parts/{video}_x{scale}/{part}.mp4"),
+    log:
+        "results/logs/upscale_part/{video}_x{scale}/{part}.log",
+    benchmark:
+        "results/benchmarks/upscale_part/{video}_x{scale}/{part}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        source=source_of,
+        parts=len(PARTS),
+        settings=enlarging_settings,
+        encoding={key: VIDEOS[key] for key in ("crf", "preset")},
+        code=code("upscale_part"),
+    script:
+        "../scripts/upscale_part.py"
+
+
+rule join_parts:
+    """The enlarged video: the parts, put together without encoding them again, and the sound of the source."""
+    input:
+        plan="results/videos/{video}.json",
+        files=ancient(files_of),
+        parts=expand("results/videos/parts/{{video}}_x{{scale}}/{part}.mp4", part=PARTS),
+    output:
+        video="results/videos/{video}_x{scale}.mp4",
+    log:
+        "results/logs/join_parts/{video}_x{scale}.log",
+    benchmark:
+        "results/benchmarks/join_parts/{video}_x{scale}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        source=source_of,
+        code=code("join_parts"),
+    script:
+        "../scripts/join_parts.py"
+
+
+rule compare_video:
+    """Bicubic on the left and DeepSR on the right of a moving line."""
+    input:
+        plan="results/videos/{video}.json",
+        files=ancient(files_of),
+        enlarged=comparable,
+    output:
+        video="results/videos/{video}_compare.mp4",
+    log:
+        "results/logs/compare_video/{video}.log",
+    benchmark:
+        "results/benchmarks/compare_video/{video}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        source=source_of,
+        settings=enlarging_settings,
+        encoding={key: VIDEOS[key] for key in ("crf", "preset")},
+        code=code("compare_video"),
+    script:
+        "../scripts/compare_video.py"
+
+
+rule upscale_image:
+    """A still image, enlarged as a video of one frame."""
+    input:
+        image=image_of,
+        model=enlarging_model,
+    output:
+        image="results/videos/{video}_x{scale}.png",
+    log:
+        "results/logs/upscale_image/{video}_x{scale}.log",
+    benchmark:
+        "results/benchmarks/upscale_image/{video}_x{scale}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=enlarging_settings,
+        code=code("upscale_image"),
+    script:
+        "../scripts/upscale_image.py"
+
+
+wildcard_constraints:
+    video=r"[^/]+",
+    scale="[234]",
+    part=r"\d+",

@@ -1,0 +1,7 @@
+from job import job
+
+from deepsr.download import download
+
+with job(snakemake):
+    facts = snakemake.params.facts
+    download(facts["url"], snakemake.output.archive, facts["size"], facts["sha256"])

@@ -1,0 +1,7 @@
+from job import job
+
+from deepsr.remote_zip import fetch_clip
+
+with job(snakemake):
+    facts, params = snakemake.params.facts, snakemake.params
+    fetch_clip(facts["url"], params.prefix, snakemake.output.clip, params.frames, facts["size"])

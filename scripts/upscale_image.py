@@ -1,0 +1,10 @@
+from functools import partial
+
+from job import job
+
+from deepsr.inference import Predictor, predict_frame
+from deepsr.video import upscale_image
+
+with job(snakemake):
+    predict = partial(predict_frame, Predictor(snakemake.input.model, snakemake.threads))
+    upscale_image(snakemake.input.image, snakemake.output.image, predict=predict, **snakemake.params.settings)

@@ -1,0 +1,20 @@
+from functools import partial
+
+from job import job
+
+from deepsr.inference import Predictor, predict_frame
+from deepsr.video import upscale_part
+from deepsr.video_io import read_plan
+
+with job(snakemake):
+    predictor = Predictor(snakemake.input.model, snakemake.threads)
+    upscale_part(
+        snakemake.params.source,
+        read_plan(snakemake.input.plan),
+        int(snakemake.wildcards.part),
+        snakemake.params.parts,
+        snakemake.output.part,
+        predict=partial(predict_frame, predictor),
+        **snakemake.params.settings,
+        **snakemake.params.encoding,
+    )
