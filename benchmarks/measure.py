@@ -1,0 +1,303 @@
+"""One measurement in a process of its own: `python measure.py FUNCTION FOLDER STARTED`; its result is JSON on stdout.
+
+FOLDER is what prepare.py made; STARTED is when this process was started, in seconds since the epoch. The result holds
+seconds (or a rate) and peak_mb, the process's peak memory.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, median
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+CPUS = len(os.sched_getaffinity(0))
+JOBS = 8  # evaluation jobs at once
+FRAMES, PER_FRAME = 1000, 10  # frames of 720p, and patches cut from each
+SIZE, BATCH = 50, 128  # pixels a patch is wide, patches in a training step
+
+
+def gemm(folder):
+    """Best rate of a large float32 matrix product, GFLOP/s: what the processor can do."""
+    import numpy as np
+
+    a, b = np.random.default_rng(0).random((2, 4096, 4096), dtype=np.float32)
+    return {"gflops": 2 * 4096**3 / min(timed(np.matmul, a, b) for _ in range(6)) / 1e9}
+
+
+def inference_baseline(folder):
+    """A 720p frame."""
+    import baseline
+
+    model = baseline.network()
+    return {"seconds": steady(baseline.predict, model, random_drafts())}
+
+
+def inference_ours(folder):
+    """A 720p frame."""
+    from deepsr.inference import Predictor
+
+    return {"seconds": steady(Predictor(folder / "network.onnx", threads=CPUS), random_drafts())}
+
+
+def start_baseline(folder):
+    """From the start of an evaluation job until it could predict its first frame."""
+    import keras
+
+    keras.models.load_model(folder / "network.keras")
+    return {"seconds": time.time() - STARTED}
+
+
+def start_ours(folder):
+    """From the start of an evaluation job until it could predict its first frame."""
+    import deepsr.drafts
+    import deepsr.metrics
+    import deepsr.sequence  # noqa: F401
+    from deepsr.inference import Predictor
+
+    Predictor(folder / "network.onnx")
+    return {"seconds": time.time() - STARTED}
+
+
+def job_baseline(folder):
+    """An evaluation job of one 720p frame, from its start: read, prepare, predict, score."""
+    import baseline
+    import keras
+
+    model = keras.models.load_model(folder / "network.keras")
+    target, *inputs = baseline.images(str(folder / "frames" / "00000000.png"))
+    baseline.psnr(target, baseline.predict(model, inputs))
+    return {"seconds": time.time() - STARTED}
+
+
+def job_ours(folder):
+    """An evaluation job of one 720p frame, from its start, on one thread: read, prepare, predict, score."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    score(folder / "part0.json", folder / "network.onnx", threads=1, frames=1)
+    return {"seconds": time.time() - STARTED}
+
+
+def jobs_ours(folder):
+    """Such jobs, all at once."""
+    return together(["job_ours"] * JOBS, folder)
+
+
+def training_baseline(folder):
+    """A training step, after three that do not count."""
+    import baseline
+    import numpy as np
+
+    model = baseline.network()
+    *inputs, target = np.random.default_rng(0).random((5, 3 * BATCH, SIZE, SIZE, 1), dtype=np.float32)
+    fit = lambda: model.fit(inputs, target, batch_size=BATCH, verbose=0)  # noqa: E731
+    fit()
+    return {"seconds": timed(fit) / 3}
+
+
+def training_ours(folder):
+    """A training step, after three that do not count: the rate of the second epoch in the training's own history."""
+    import numpy as np
+    import pandas as pd
+
+    from deepsr import patches
+
+    random = np.random.default_rng(0)
+    drafts = random.integers(0, 256, (3 * BATCH + 1, 4, SIZE, SIZE), dtype=np.uint8)
+    patches.save(folder / "random.npz", drafts=drafts, target=drafts[:, 0], validation=np.arange(3 * BATCH + 1) == 0)
+    train([folder / "random.npz"], folder / "random", batch_size=BATCH, epochs=2)
+    rate = pd.read_csv(folder / "random.csv")["patches_per_s"].iloc[-1]
+    return {"seconds": BATCH / rate}
+
+
+def patches_baseline(folder):
+    """10,000 patches of 1,000 frames."""
+    import baseline
+
+    paths = sorted(map(str, (folder / "frames").iterdir()))
+    return {"seconds": timed(baseline.extract, paths, folder / "article.npz")}
+
+
+def patches_ours(folder):
+    """The same, in jobs of one clip each, as many at once as there are processors."""
+    return together([f"patches_part {part}" for part in range(CPUS)], folder)
+
+
+def patches_part(folder, part):
+    """The job of one clip."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    cut_patches(folder / f"part{part}.json", folder / f"part{part}.npz", PER_FRAME)
+    return {}
+
+
+def decode(folder):
+    """Only decoding these frames, on all processors."""
+    import cv2
+
+    paths = sorted(map(str, (folder / "frames").iterdir()))
+    with ThreadPoolExecutor(CPUS) as pool:
+        return {"seconds": timed(lambda: sum(pool.map(lambda path: cv2.imread(path).size, paths)))}
+
+
+def article_ours(folder):
+    """From frames on disk to a network with the article's drafts; its score on clips it never saw."""
+    import keras
+    import onnx
+
+    from deepsr.onnx_export import from_keras, to_onnx
+
+    for clip in ("city_a", "street"):
+        cut_patches(folder / f"{clip}.json", folder / f"{clip}.npz", 40)
+    train([folder / "city_a.npz", folder / "street.npz"], folder / "article", epochs=0)
+    onnx.save(to_onnx(from_keras(keras.models.load_model(folder / "article.keras"))), folder / "article.onnx")
+    seconds = time.time() - STARTED
+    scores = [score(folder / f"{clip}.json", folder / "article.onnx", CPUS, 5) for clip in ("city_b", "bicycle", "bunny")]
+    bicubic, deepsr = (mean(side) for side in zip(*scores, strict=True))
+    return {"seconds": seconds, "psnr_bicubic": bicubic, "psnr_deepsr": deepsr}
+
+
+def drafts_ours(folder):
+    """The drafts of a 720p frame in the middle of a clip, by the settings of the default config."""
+    import cv2
+
+    from deepsr.drafts import Drafts
+    from deepsr.sequence import Sequence
+
+    cv2.setNumThreads(CPUS)
+    clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
+    frames = [clip.lr_luma(t) for t in range(14)]
+    drafts = Drafts(experiment("deepsr")["drafts"], 4, "bicubic", frames.__getitem__, len(frames))
+    return {"seconds": median([timed(drafts.__getitem__, t) for t in range(10)][5:])}
+
+
+def workflow(folder):
+    """The default run in a fresh copy of the project, one job at a time; work is what its jobs took, by Snakemake's measure."""
+    import pandas as pd
+    from prepare import demo
+
+    project = folder / "workflow"
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "data", "results", "videos"))
+    for name in demo.VIDEOS:
+        (project / "data" / "demo").mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / name, project / "data" / "demo")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    seconds = timed(lambda: subprocess.run(command, cwd=project, stdout=sys.stderr, check=True))
+    measured = project / "results" / "benchmarks"
+    files = sorted(measured.rglob("*.tsv"))
+    jobs = pd.concat(
+        [pd.read_csv(file, sep="\t").assign(rule=file.relative_to(measured).parts[0]) for file in files], ignore_index=True
+    )
+    rules = jobs.groupby("rule").agg(
+        jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max")
+    )
+    rules.sort_values("seconds", ascending=False).round(1).to_csv(folder / "rules.csv")
+    return {"seconds": seconds, "work": jobs["s"].sum()}
+
+
+def score(index, network, threads, frames):
+    """Mean PSNR of bicubic and of the network, over the first frames of a clip, by the article's protocol."""
+    from deepsr.drafts import Drafts
+    from deepsr.inference import Predictor, predict_frame
+    from deepsr.metrics import psnr
+    from deepsr.sequence import Sequence
+
+    clip = Sequence(read(index), 4, "cv2")
+    drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
+    predictor = Predictor(network, threads)
+    pairs = []
+    for t in range(frames):
+        target = clip.hr_luma(t) / 255
+        pairs.append((psnr(target, drafts[t][-1] / 255), psnr(target, predict_frame(predictor, drafts[t]))))
+    return [mean(side) for side in zip(*pairs, strict=True)]
+
+
+def cut_patches(index, output, per_frame):
+    """Patches of all frames of a clip, as the rules choose_patches and make_drafts make them."""
+    import numpy as np
+
+    from deepsr import patches
+    from deepsr.drafts import Drafts
+    from deepsr.sequence import Sequence
+
+    clip = Sequence(read(index), 4, "cv2")
+    drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
+    chosen = patches.choose(len(clip), clip.height, clip.width, SIZE, per_frame, None, 1, seed=1)
+    inputs, targets = [], []
+    for frame in np.unique(chosen[:, 0]):
+        positions = chosen[chosen[:, 0] == frame]
+        inputs.append(patches.cut(drafts[frame], positions, SIZE))
+        targets.append(patches.cut(clip.hr_luma(frame), positions, SIZE))
+    patches.save(output, drafts=np.concatenate(inputs), target=np.concatenate(targets), validation=chosen[:, 3].astype(bool))
+
+
+def train(shards, output, **settings):
+    """A training by the default config, but for `settings`."""
+    from deepsr import training
+
+    settings = {"network": "deepsr", "seed": 1, **experiment("article")["training"], **settings}
+    outputs = [output.with_suffix(suffix) for suffix in (".keras", ".csv", ".json", ".checkpoint")]
+    training.train(shards, settings, *outputs, threads=CPUS)
+
+
+def experiment(name):
+    """The settings of an experiment of the default config."""
+    from deepsr import settings
+
+    config = settings.load_yaml(ROOT / "config/config.yaml")
+    return settings.complete(config, settings.load_yaml(ROOT / "config/config.schema.yaml"))["experiments"][name]
+
+
+def random_drafts():
+    """Drafts of a 720p frame; their values do not change the time."""
+    import numpy as np
+
+    return np.random.default_rng(0).integers(0, 256, (4, 720, 1280), dtype=np.uint8)
+
+
+def read(path):
+    """The content of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def timed(function, *args):
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - began
+
+
+def steady(function, *args):
+    """Seconds that a call takes: the median of three, after two that do not count."""
+    return median([timed(function, *args) for _ in range(5)][2:])
+
+
+def together(measurements, folder):
+    """Run measurements at once; memory is the sum of their peaks."""
+    with ThreadPoolExecutor(len(measurements)) as pool:
+        peaks = [result["peak_mb"] for result in pool.map(lambda name: run(name, folder), measurements)]
+    return {"seconds": time.time() - STARTED, "peak_mb": sum(peaks)}
+
+
+def run(measurement, folder):
+    """Run one measurement in a process of its own, and give its result."""
+    command = [sys.executable, __file__, measurement, str(folder), str(time.time())]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    (function, *arguments), STARTED = sys.argv[1].split(), float(sys.argv[3])
+    result = globals()[function](Path(sys.argv[2]), *arguments)
+    print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **result}))
