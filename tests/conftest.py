@@ -32,8 +32,14 @@ class Project:
 
     def run(self, *arguments, check=True, **environment):
         """Run snakemake; returns its exit status, and its output as text."""
-        done = subprocess.run(
-            self.command(*arguments),
+        done = self.execute(self.command(*arguments), **environment)
+        assert done.returncode == 0 or not check, done.stdout
+        return done
+
+    def execute(self, command, **environment):
+        """Run a command line in the project; returns its exit status and its output as text."""
+        return subprocess.run(
+            command,
             cwd=self.path,
             env={**os.environ, "PYTHONPATH": "", **environment},
             stdin=subprocess.DEVNULL,
@@ -42,8 +48,6 @@ class Project:
             text=True,
             check=False,
         )
-        assert done.returncode == 0 or not check, done.stdout
-        return done
 
     def planned(self, *arguments):
         """The jobs that a dry run plans: {rule: number}."""

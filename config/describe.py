@@ -1,0 +1,69 @@
+"""Writes config/README.md's list of keys from config.schema.yaml: python config/describe.py"""
+
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+INTRODUCTION = """# Configuration
+
+`config.yaml` is used unless `--configfile` names another; that one is then used alone. `config.schema.yaml` is the law:
+an unknown key, a wrong type or a value out of range ends the run in one sentence before anything is computed.
+
+| file | what it runs |
+|---|---|
+| `config.yaml` | the default: demo clips, minutes on a laptop |
+| `reds-mini.yaml` | six clips of REDS, fetched alone: a first real result |
+| `reds.yaml` | REDS at full size |
+| `article.yaml` | the article's own settings on REDS (an oracle) |
+| `ablations.yaml` | x2, number of flow settings, temporal radius, on the demo clips |
+| `sigma-sweep.yaml` | the article's open question: which blur? Draws gain over sigma (an oracle) |
+
+An experiment names the data set it trains on and those it is scored on, and overrides `defaults` key by key (`drafts` as a
+whole). Write numbers as `1.0e-4`, since YAML reads `1e-4` as text, and clip names of digits in quotes, since it reads `011`
+as a number.
+
+The keys, written by `python config/describe.py` from the schema:
+"""
+
+
+def rows(schema, node, path=""):
+    """(key, type or values, default, description) of every key below a schema node."""
+    node = {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
+    if path:
+        yield path, _values(node), _default(node), node.get("description", "")
+    for key, child in node.get("properties", {}).items():
+        if path != "defaults" and key != "defaults":
+            yield from rows(schema, child, f"{path}.{key}" if path else key)
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from rows(schema, node["additionalProperties"], f"{path}.NAME")
+    if isinstance(node.get("items"), dict) and "properties" in node["items"]:
+        for key, child in node["items"]["properties"].items():
+            yield from rows(schema, child, f"{path}[].{key}")
+
+
+def _values(node):
+    if "enum" in node:
+        return ", ".join(map(str, node["enum"]))
+    if "oneOf" in node:
+        return "list of names, or all"
+    kind = node.get("type", "")
+    return " or ".join(kind) if isinstance(kind, list) else kind
+
+
+def _default(node):
+    if "default" not in node or node["default"] == {}:
+        return ""
+    return f"`{yaml.safe_dump(node['default'], default_flow_style=True).removesuffix('...' + chr(10)).strip()}`"
+
+
+def describe():
+    """The text of config/README.md."""
+    schema = yaml.safe_load((HERE / "config.schema.yaml").read_text())
+    lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{key}` | {values} | {default} | {text} |" for key, values, default, text in rows(schema, schema)]
+    return INTRODUCTION + "\n" + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    (HERE / "README.md").write_text(describe())

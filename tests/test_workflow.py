@@ -1,0 +1,260 @@
+"""The real workflow at test size: what it makes, what an edit re-runs, and what it says about bad input."""
+
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+SHIPPED = sorted(path.relative_to(ROOT) for path in (ROOT / "config").glob("*.yaml") if "schema" not in path.name)
+
+
+def test_makes_the_table(finished):
+    table = pd.read_csv(finished.path / "results/psnr.csv")
+    first = "experiment dataset scale drafts sequence frames psnr_bicubic psnr_deepsr gain ssim_bicubic ssim_deepsr"
+    assert list(table)[:11] == first.split()
+    assert list(table["sequence"]) == ["tower", "mean"] * 3
+    assert set(table.loc[table["experiment"] == "article", "drafts"]) == {"gaussian (oracle)"}
+    assert not table.loc[table["experiment"] != "article", "drafts"].str.contains("oracle").any()
+    # Blurred ground truth gains a lot, low-resolution frames a little: the warm start sees to it even in this short run.
+    gain = table[table["sequence"] == "mean"].set_index("experiment")["gain"]
+    assert gain["article"] > 3
+    assert gain["deepsr"] > 0.2
+    assert gain["single"] > 0.1
+
+
+def test_makes_figures_and_pictures(finished):
+    results = finished.path / "results"
+    assert list(results.glob("figures/*.png")) and list(results.glob("figures/*.svg"))
+    for name in ("hr", "lr", "bicubic", "deepsr"):
+        assert (results / f"experiments/deepsr/tiny/tower/best_{name}.png").stat().st_size > 0
+
+
+def test_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.run("results/psnr.csv").stdout
+    assert finished.planned() == {}
+
+
+def test_fresh_copy_gives_the_same_bytes(finished, project):
+    project.run("results/psnr.csv", "--cores", "1")
+    for file in ("results/psnr.csv", "results/experiments/deepsr/model.onnx"):
+        assert (project.path / file).read_bytes() == (finished.path / file).read_bytes()
+
+
+LATER = {"export_network", "evaluate_clip", "collect_psnr"}
+TRAINED = {"train_network"} | LATER
+
+
+def rules(project, *arguments):
+    """Rules that a dry run would run, but those that only draw what has changed."""
+    drawn = {"all"} | {rule for rule in project.planned() if rule.startswith(("plot_", "make_", "write_", "gather_"))}
+    return set(project.planned("results/psnr.csv", *arguments)) - (drawn - {"make_drafts"})
+
+
+def edit_config(*keys, value):
+    def edit(project):
+        node = project.config
+        for key in keys[:-1]:
+            node = node.setdefault(key, {})
+        node[keys[-1]] = value
+
+    return edit
+
+
+def edit_code(file, old, new):
+    return lambda project: project.replace(file, old, new)
+
+
+def touch(file):
+    return lambda project: (project.path / file).touch()
+
+
+def replace_frame(project):
+    """One frame of the test clip is replaced by another."""
+    clip = project.path / "tests/clips/tower"
+    shutil.copy(clip / "05.png", clip / "06.png")
+
+
+EDITS = {
+    "epochs": (edit_config("defaults", "training", "epochs", value=3), TRAINED),
+    "seed": (edit_config("seed", value=2), {"choose_patches", "make_drafts"} | TRAINED),
+    "sigma": (
+        edit_config("experiments", "article", "drafts", "sigmas", value=[1.0, 1.8, 2.1]),
+        {"make_drafts"} | TRAINED,
+    ),
+    "plot style": (edit_config("figures", value={"dpi": 60}), set()),
+    "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
+    "model code": (edit_code("deepsr/model.py", "256", "128"), TRAINED),
+    "draft code": (
+        edit_code("deepsr/drafts.py", "np.ones_like(target)", "2 * np.ones_like(target)"),
+        {"make_drafts", "evaluate_clip"} | TRAINED,
+    ),
+    "metric code": (edit_code("deepsr/metrics.py", "0.03 * peak", "0.04 * peak"), {"evaluate_clip", "collect_psnr"}),
+    "comment": (edit_code("deepsr/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
+    "docstring": (edit_code("deepsr/drafts.py", '"""SR drafts', '"""The SR drafts'), set()),
+    "file touched": (touch("deepsr/model.py"), set()),
+    "frame touched": (touch("tests/clips/tower/00.png"), {"index_clip"}),
+    "frame replaced": (replace_frame, {"index_clip", "evaluate_clip", "collect_psnr"}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_what_depends_on_it(finished, copy_of, edit):
+    change, expected = EDITS[edit]
+    copy = copy_of(finished)
+    change(copy)
+    assert rules(copy) == expected
+
+
+def test_plot_style_redraws_the_figures_only(finished, copy_of):
+    copy = copy_of(finished)
+    copy.config["figures"] = {"dpi": 60}
+    planned = set(copy.planned()) - {"all"}
+    assert planned
+    assert all(rule.startswith(("plot_", "make_report", "write_", "gather_")) for rule in planned)
+
+
+def test_a_clip_added_runs_its_jobs_and_the_table(finished, copy_of):
+    copy = copy_of(finished)
+    shutil.copytree(copy.path / "tests/clips/tower", copy.path / "tests/clips/bridge")
+    copy.config["datasets"]["tiny"]["test"] = ["tower", "bridge"]
+    jobs = {rule: number for rule, number in copy.planned("results/psnr.csv").items()}
+    assert jobs == {"index_clip": 1, "evaluate_clip": 3, "collect_psnr": 1}
+    copy.config["datasets"]["tiny"]["test"] = ["tower"]
+    copy.config["datasets"]["tiny"]["train"] = ["harbour", "bridge"]
+    jobs = copy.planned("results/psnr.csv")
+    # The clips that were there keep their patches and drafts.
+    assert (jobs["index_clip"], jobs["choose_patches"], jobs["make_drafts"], jobs["train_network"]) == (1, 1, 3, 3)
+
+
+def test_an_experiment_added_computes_nothing_twice(finished, copy_of):
+    copy = copy_of(finished)
+    copy.config["experiments"]["longer"] = {"drafts": {"kind": "bicubic"}, "training": {"epochs": 3}}
+    assert copy.planned("results/psnr.csv") == {
+        "train_network": 1,
+        "export_network": 1,
+        "evaluate_clip": 1,
+        "collect_psnr": 1,
+    }
+
+
+def test_a_data_set_added_scores_the_trained_network(finished, copy_of):
+    copy = copy_of(finished)
+    shutil.copytree(copy.path / "tests/clips/tower", copy.path / "mine/my clip 'ü'")
+    copy.config["datasets"]["mine"] = {"source": "folder", "path": "mine"}
+    copy.config["experiments"]["single"]["score"] = ["tiny", "mine"]
+    assert copy.planned("results/psnr.csv") == {"index_clip": 1, "evaluate_clip": 1, "collect_psnr": 1}
+    copy.run("results/psnr.csv")
+    table = pd.read_csv(copy.path / "results/psnr.csv").set_index(["experiment", "dataset", "sequence"])
+    mine = table.loc[("single", "mine", "my clip 'ü'")]
+    assert mine["psnr_deepsr"] == table.loc[("single", "tiny", "tower")]["psnr_deepsr"]
+
+
+def test_starting_from_another_experiment(finished, copy_of):
+    copy = copy_of(finished)
+    copy.config["experiments"]["more"] = {"drafts": {"kind": "bicubic"}, "start": "single", "training": {"epochs": 0}}
+    copy.run("results/psnr.csv")
+    gain = pd.read_csv(copy.path / "results/psnr.csv").groupby("experiment")["psnr_deepsr"].first()
+    assert gain["more"] == gain["single"]
+
+
+@pytest.mark.parametrize(
+    "edit, words",
+    [
+        (edit_config("defaults", "training", "learning_rat", value=0.1), "learning_rat is not a known key; did you mean"),
+        (edit_config("defaults", "training", "learning_rate", value="1e-4"), "write it with a point, as 1.0e-4"),
+        (edit_config("defaults", "scale", value=5), "defaults.scale is 5; it must be one of 2, 3, 4"),
+        (edit_config("datasets", "tiny", "test", value=["castle"]), "names the clip 'castle', which is not there"),
+        (edit_config("datasets", "tiny", "path", value="nowhere"), "there is no folder nowhere"),
+        (edit_config("datasets", "tiny", "test", value=["harbour"]), "trains on and scores harbour"),
+        (edit_config("experiments", "single", "score", value=["other"]), "names the data set 'other'"),
+        (edit_config("experiments", "../evil", value={}), "may only hold letters, digits"),
+    ],
+)  # fmt: skip
+def test_bad_config_is_one_sentence(project, edit, words):
+    edit(project)
+    done = project.run("-n", check=False)
+    assert done.returncode
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_an_experiment_given_twice(project):
+    project.command()
+    text = (project.path / "config.yaml").read_text()
+    (project.path / "config.yaml").write_text(text.replace("  single:", "  article:"))
+    arguments = project.command("-n")
+    (project.path / "config.yaml").write_text(text.replace("  single:", "  article:"))
+    done = project.execute(arguments)
+    assert done.returncode
+    assert "'article' stands twice" in done.stdout
+
+
+def empty_clip(project):
+    for image in (project.path / "tests/clips/tower").glob("*.png"):
+        image.unlink()
+
+
+def short_clip(project):
+    for image in sorted((project.path / "tests/clips/harbour").glob("*.png"))[2:]:
+        image.unlink()
+
+
+def truncated_frame(project):
+    image = project.path / "tests/clips/tower/03.png"
+    image.write_bytes(image.read_bytes()[:2000])
+
+
+def other_size(project):
+    import cv2
+
+    path = str(project.path / "tests/clips/tower/03.png")
+    cv2.imwrite(path, cv2.imread(path)[:50])
+
+
+def no_network(project):
+    project.config["datasets"]["tiny"] = {"source": "demo"}
+
+
+BAD_FILES = {
+    empty_clip: "tower: holds no frames",
+    short_clip: "2 leave no frame to train on in a clip of 2 frames",
+    truncated_frame: "tower/03.png: cannot be decoded, the file is truncated or damaged",
+    other_size: "tower/03.png: is 122x50 but the clip's first frame is 122x98",
+    edit_config("defaults", "patches", "size", value=200): "patches.size: 200 is larger than the frames (120x96)",
+    no_network: "pip could not fetch",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD_FILES)
+def test_bad_input_is_one_sentence(project, spoil):
+    spoil(project)
+    # An address where nothing listens stands for a machine without a network.
+    network = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+    done = project.run("results/psnr.csv", check=False, **network)
+    assert done.returncode
+    assert BAD_FILES[spoil] in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (project.path / "results/psnr.csv").exists()
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=str)
+def test_shipped_configs_can_be_planned(tmp_path, config):
+    from conftest import Project
+
+    project = Project(tmp_path / "project")
+    done = project.execute([*project.command("-n"), "results/psnr.csv", "--configfile", str(ROOT / config)])
+    assert done.returncode == 0, done.stdout
+    assert "collect_psnr" in done.stdout
+
+
+def test_config_readme_lists_the_keys_of_the_schema():
+    done = subprocess.run([sys.executable, "-c", "import describe; print(describe.describe(), end='')"], cwd=ROOT / "config", capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout == (ROOT / "config/README.md").read_text(), "run: python config/describe.py"
+
+
+def test_scripts_read_the_config_through_params_only():
+    for script in (ROOT / "scripts").glob("*.py"):
+        assert "snakemake.config" not in script.read_text(), f"{script} would go stale when the config is edited"
