@@ -65,13 +65,13 @@ class DataSet:
         """Files of given LR frames, if the data set has any."""
         return []
 
-    def made(self, clip):
-        """Files made or fetched by the workflow that hold a clip's frames."""
+    def archives(self, clip):
+        """Zip files, of this clip or of many, that are only read: a new time of theirs re-runs nothing."""
         return []
 
-    def archives(self, clip):
-        """Large archives that the clip's frames are read from in place."""
-        return []
+    def made(self, clip):
+        """Zip files that must be there while the clip's frames are read; the workflow may have to make or fetch them."""
+        return self.archives(clip)
 
 
 class Demo(DataSet):
@@ -153,14 +153,20 @@ class Reds(DataSet):
         return [(hr, number)] + ([(reds.bicubic(hr), number)] if self.keys.get("lr") == "official" else [])
 
     def _place(self, archive, number):
-        """Where the frames of a clip are: container and prefix."""
-        prefix = f"{reds.ARCHIVES[archive]['prefix']}{number}/"
+        """Where the frames of a clip are: container and, in an archive of many clips, prefix."""
+        prefix = reds.prefix(archive, number)
         if "path" in self.keys:
-            for folder in (prefix, prefix.split("/", 1)[1]):
-                unpacked = Path(self.keys["path"]) / folder
-                if unpacked.is_dir():
-                    return {"container": str(unpacked)}
-            return {"container": f"{self.keys['path']}/{archive}.zip", "prefix": prefix}
+            path = Path(self.keys["path"])
+            for folder in (path / prefix, path / prefix.split("/", 1)[1]):
+                if folder.is_dir():
+                    return {"container": str(folder)}
+            container = path / f"{archive}.zip"
+            if not container.is_file():
+                raise InputError(
+                    f"config: datasets.{self.name}.path: neither {container} nor {path / prefix} is there; name the "
+                    "folder that holds REDS, or leave `path` out to have it fetched."
+                )
+            return {"container": str(container), "prefix": prefix}
         if self.keys.get("fetch", "archives") == "clips":
             return {"container": f"data/reds/{archive}/{number}.zip"}
         return {"container": f"data/reds/{archive}.zip", "prefix": prefix}
@@ -169,24 +175,26 @@ class Reds(DataSet):
         hr, *lr = (self._place(*place) for place in self._archives(clip))
         return {**hr, "frames": reds.FRAMES, **({"lr": lr[0]} if lr else {})}
 
+    def _clips(self, role):
+        names = super()._clips(role)
+        for clip in names:
+            self.where(clip)  # is it there?
+        return names
+
     def _files(self, archive, number):
-        place = self._place(archive, number)
-        return [place["container"]] if "prefix" not in place and place["container"].endswith(".zip") else []
+        """Frames of an unpacked clip."""
+        folder = Path(self._place(archive, number)["container"])
+        return [] if folder.suffix == ".zip" else _images(folder)
 
     def files(self, clip):
-        place = self._place(*self._archives(clip)[0])
-        unpacked = Path(place["container"])
-        return _images(unpacked) if unpacked.is_dir() else self._files(*self._archives(clip)[0])
+        return self._files(*self._archives(clip)[0])
 
     def lr_files(self, clip):
         return [file for place in self._archives(clip)[1:] for file in self._files(*place)]
 
-    def made(self, clip):
-        return [file for place in self._archives(clip) for file in self._files(*place)]
-
     def archives(self, clip):
-        places = [self._place(*place) for place in self._archives(clip)]
-        return [place["container"] for place in places if "prefix" in place]
+        places = [self._place(*place)["container"] for place in self._archives(clip)]
+        return [container for container in places if container.endswith(".zip")]
 
     def identity(self, clip):
         return "reds", clip

@@ -20,6 +20,7 @@ from PIL import Image
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
+from deepsr.zips import open_zip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_SIDE = 8192  # pixels; an image that claims more is refused before it is decoded
@@ -146,14 +147,6 @@ def write_clip(path, frames):
         for i, frame in enumerate(frames):
             data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
             archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), data)
-
-
-def open_zip(path):
-    """A zip file opened for reading. Raises InputError if it is not there or not a zip file."""
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is missing or not a zip file ({error}); get it again.") from error
 
 
 def _reader(container):

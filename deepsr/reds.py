@@ -72,3 +72,8 @@ def clips(split, role):
 def bicubic(archive):
     """The archive of the official low-resolution frames (MATLAB bicubic, x4) that belongs to `archive`."""
     return f"{archive}_bicubic"
+
+
+def prefix(archive, clip):
+    """The folder of a clip's frames in `archive`, such as "train/train_sharp/000/"."""
+    return f"{ARCHIVES[archive]['prefix']}{clip}/"

@@ -77,5 +77,3 @@ wildcard_constraints:
     patches=r"[\w-]+",
     drafts=r"[\w-]+",
     clip=r"[^/]+",
-    archive=r"(train|val)_sharp(_bicubic)?",
-    number=r"\d{3}",

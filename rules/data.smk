@@ -59,16 +59,25 @@ rule extract_frames:
         "../scripts/extract_frames.py"
 
 
+# What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
+# Snakemake has no rule by which it would delete it.
+def absent(names):
+    """Regular expression of those names that have no file in data/reds."""
+    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
+
+
 rule fetch_reds:
     """An archive of REDS. What has arrived stays beside it in a .part file, and the next run goes on from there."""
     output:
-        archive=protected("data/reds/{archive}.zip"),
+        archive="data/reds/{archive}.zip",
     params:
         facts=lambda wildcards: archive_facts(wildcards.archive),
     log:
         "results/logs/fetch_reds/{archive}.log",
     benchmark:
         "results/benchmarks/fetch_reds/{archive}.tsv"
+    wildcard_constraints:
+        archive=absent(reds.ARCHIVES),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -79,15 +88,17 @@ rule fetch_reds:
 rule fetch_reds_clip:
     """One clip of REDS, without the rest of its archive. Frames that have arrived are not fetched again."""
     output:
-        clip="data/reds/{archive}/{number}.zip",
+        clip="data/reds/{archive_clip}.zip",
     params:
-        facts=lambda wildcards: archive_facts(wildcards.archive),
-        prefix=lambda wildcards: f"{reds.ARCHIVES[wildcards.archive]['prefix']}{wildcards.number}/",
+        facts=lambda wildcards: archive_facts(wildcards.archive_clip.split("/")[0]),
+        prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
         frames=reds.FRAMES,
     log:
-        "results/logs/fetch_reds_clip/{archive}_{number}.log",
+        "results/logs/fetch_reds_clip/{archive_clip}.log",
     benchmark:
-        "results/benchmarks/fetch_reds_clip/{archive}_{number}.tsv"
+        "results/benchmarks/fetch_reds_clip/{archive_clip}.tsv"
+    wildcard_constraints:
+        archive_clip=absent(f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -100,7 +111,7 @@ rule index_clip:
     input:
         frames=lambda wildcards: DATASETS[wildcards.dataset].files(wildcards.clip),
         lr=lambda wildcards: DATASETS[wildcards.dataset].lr_files(wildcards.clip),
-        # An archive of 34 GB is checked when it is fetched; that its time has changed is no reason to do all again.
+        # Checked when it was fetched; that its time has changed is no reason to do all again.
         archives=ancient(lambda wildcards: DATASETS[wildcards.dataset].archives(wildcards.clip)),
     output:
         index="results/clips/{dataset}/{clip}.json",

@@ -19,7 +19,8 @@ from reds_server import Fault, RedsServer, picture, reds_archive
 from deepsr import reds
 from deepsr.download import Remote
 from deepsr.errors import InputError
-from deepsr.remote_zip import HttpFile, check_members, fetch_clip, list_clips, open_zip
+from deepsr.remote_zip import HttpFile, fetch_clip, list_clips
+from deepsr.zips import check_members, open_zip
 
 NAME = "train_sharp.zip"
 PREFIX = reds.ARCHIVES["train_sharp"]["prefix"]
