@@ -31,7 +31,7 @@ def rows(schema, node, path=""):
     """(key, type or values, default, description) of every key below a schema node."""
     node = {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
     if path:
-        yield path, _values(node), _default(node), node.get("description", "")
+        yield path, _values(node), _default(node), node.get("description", "").replace("|", "\\|")
     for key, child in node.get("properties", {}).items():
         if path != "defaults" and key != "defaults":
             yield from rows(schema, child, f"{path}.{key}" if path else key)
