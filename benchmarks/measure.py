@@ -183,9 +183,10 @@ def drafts_ours(folder):
 
 
 def workflow(folder):
-    """The default run in a fresh copy of the project, one job at a time; work is what its jobs took, by Snakemake's measure."""
+    """The default run in a fresh copy of the project, one job at a time; work is what its jobs took by Snakemake's count."""
     import pandas as pd
-    from prepare import demo
+
+    from deepsr import demo
 
     project = folder / "workflow"
     shutil.rmtree(project, ignore_errors=True)
@@ -198,7 +199,8 @@ def workflow(folder):
     measured = project / "results" / "benchmarks"
     files = sorted(measured.rglob("*.tsv"))
     jobs = pd.concat(
-        [pd.read_csv(file, sep="\t").assign(rule=file.relative_to(measured).parts[0]) for file in files], ignore_index=True
+        [pd.read_csv(file, sep="\t").assign(rule=Path(file.relative_to(measured).parts[0]).stem) for file in files],
+        ignore_index=True,
     )
     rules = jobs.groupby("rule").agg(
         jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max")

@@ -104,14 +104,14 @@ def table(results, names):
             cells += ["", f"{results.median(row.ours, 'peak_mb'):,.0f} MB", "", ""]
         cells += [f"{row.gflop / seconds / peak:.0%}" if row.gflop else ""]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"Peak: {peak:.0f} GFLOP/s, the best of a float32 matrix product of 4096x4096 (median of the rounds)."]
+    lines += ["", f"- Peak: {peak:.0f} GFLOP/s, the best of a float32 matrix product of 4096x4096 (median of the rounds)."]
     if "patches" in names:
         decode = results.median("decode")
-        lines += [f"(b) Decoding alone takes {decode:.3g} s of ours, {decode / results.median('patches_ours'):.0%}."]
+        lines += [f"- (b) Decoding alone takes {decode:.3g} s of ours, {decode / results.median('patches_ours'):.0%}."]
     if "article" in names:
         before, after = (results.median("article_ours", f"psnr_{side}") for side in ("bicubic", "deepsr"))
         lines += [
-            f"(c) Ours, on clips never seen: {before:.2f} dB bicubic, {after:.2f} dB network, {after - before:+.2f} dB."
+            f"- (c) Ours, on clips never seen: {before:.2f} dB bicubic, {after:.2f} dB network, {after - before:+.2f} dB."
         ]
     return "\n".join(lines)
 
@@ -123,8 +123,8 @@ def overhead(results, rules):
         head, *lines = csv.reader(file)
     return "\n".join(
         [
-            f"(e) The default run, one job at a time: {seconds:.0f} s, its jobs {work:.0f} s, so {seconds / work - 1:.1%} on top; "
-            "goal: under 10%. By rule:",
+            f"- (e) The default run, one job at a time: {seconds:.0f} s, its jobs {work:.0f} s, so "
+            f"{seconds / work - 1:.1%} on top; goal: under 10%. By rule:",
             "",
             *(f"| {' | '.join(line)} |" for line in (head, ["---", *["--:"] * (len(head) - 1)], *lines)),
         ]
