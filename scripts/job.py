@@ -1,10 +1,19 @@
 """What every script does first and last: its log, its threads, and one sentence for the user when something is wrong."""
 
+import ctypes
 import logging
+import signal
 import sys
 from contextlib import contextmanager
 
 from deepsr.errors import InputError
+from deepsr.files import UNWRITABLE
+
+if sys.platform == "linux":
+    # A job ends with the snakemake that started it, even one that is killed, and never works beside the next run's.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half written is removed
+logging.raiseExceptions = False  # a log that cannot be written (full disk) is no reason for a traceback
 
 
 @contextmanager
@@ -12,23 +21,29 @@ def job(snakemake):
     """Run a rule's work: messages go to the rule's log and the terminal, InputErrors end it with one sentence."""
     log = logging.getLogger("deepsr")
     log.setLevel(logging.INFO)
-    file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     terminal = logging.StreamHandler(sys.stderr)
     subject = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     terminal.setFormatter(logging.Formatter(f"{subject}: %(message)s"))
     if sys.stderr.isatty():  # there it is a bar
         terminal.addFilter(lambda record: not getattr(record, "progress", False))
-    log.addHandler(file)
     log.addHandler(terminal)
     try:
+        file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log.addHandler(file)
         set_threads(snakemake.threads)
         yield log
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
-        log.exception("unexpected error")
+    except KeyboardInterrupt:
+        log.error("interrupted; the same command goes on from here")
+        sys.exit(1)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            log.error("%s: cannot be written (%s); make room or choose another folder.", error.filename, error.strerror)
+        else:
+            log.exception("unexpected error")
         sys.exit(1)
 
 

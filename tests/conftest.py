@@ -62,6 +62,13 @@ class Project:
         jobs.pop("total", None)
         return jobs
 
+    def copy(self, path):
+        """A copy in another folder, files' times included."""
+        twin = object.__new__(Project)
+        twin.path, twin.config = Path(path), yaml.safe_load(yaml.safe_dump(self.config))
+        shutil.copytree(self.path, twin.path, copy_function=shutil.copy2)
+        return twin
+
     def replace(self, file, old, new):
         """Edit a file of the project."""
         text = (self.path / file).read_text()
@@ -87,10 +94,4 @@ def finished(tmp_path_factory):
 def copy_of(tmp_path):
     """A function that copies a project, files' times included, so that a test may change the copy."""
 
-    def copy(project):
-        twin = object.__new__(Project)
-        twin.path, twin.config = tmp_path / "copy", yaml.safe_load(yaml.safe_dump(project.config))
-        shutil.copytree(project.path, twin.path, copy_function=shutil.copy2)
-        return twin
-
-    return copy
+    return lambda project: project.copy(tmp_path / "copy")
