@@ -11,7 +11,6 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from pathlib import Path
 
 import cv2
@@ -55,9 +54,8 @@ def open_clip(index):
 
 
 def list_images(folder):
-    """Names of the images in a folder, in natural order (frame2 before frame10)."""
-    names = [p.name for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    return sorted(names, key=natural_key)
+    """Names of the images in a folder, in natural order (frame2 before frame10), without hidden files."""
+    return _images(path.name for path in Path(folder).iterdir())
 
 
 def list_members(container, prefix="", frames=None):
@@ -69,8 +67,7 @@ def list_members(container, prefix="", frames=None):
         names = list_images(container)
     else:
         inside = (name for name in open_zip(container).namelist() if name.startswith(prefix))
-        names = [n for n in inside if "/" not in n[len(prefix) :] and n.lower().endswith(SUFFIXES)]
-        names.sort(key=natural_key)
+        names = [prefix + name for name in _images(name[len(prefix) :] for name in inside) if "/" not in name]
     place = f"{container}/{prefix}" if prefix else container
     if not names:
         raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
@@ -81,7 +78,7 @@ def list_members(container, prefix="", frames=None):
 
 def natural_key(name):
     """Sort key that compares runs of digits as numbers."""
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def index_images(container, members):
@@ -149,6 +146,11 @@ def write_clip(path, frames):
             archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), data)
 
 
+def _images(names):
+    """Those of `names` that are images and not hidden, in natural order."""
+    return sorted((n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")), key=natural_key)
+
+
 def _reader(container):
     """A function from a member's name to its bytes."""
     if container.is_dir():
@@ -165,7 +167,7 @@ def _reader(container):
     def read(member):
         try:
             return archive.read(member)
-        except (KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # a damaged archive can fail in any way that zipfile and its decompressors know
             raise InputError(f"{container}/{member}: cannot be read ({error}); get the archive again.") from error
 
     return read
