@@ -18,11 +18,13 @@ include: "rules/drafts.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/video.smk"
 
 
 rule all:
-    """The table and the figures."""
+    """The table, the figures and the report page."""
     default_target: True
     input:
         "results/psnr.csv",
         FIGURES,
+        REPORT,

@@ -237,12 +237,13 @@ def cut_patches(index, output, per_frame):
     clip = Sequence(read(index), 4, "cv2")
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
     chosen = patches.choose(len(clip), clip.height, clip.width, SIZE, per_frame, None, 1, seed=1)
-    inputs, targets = [], []
+    inputs = np.empty((len(chosen), 4, SIZE, SIZE), np.uint8)
+    targets = np.empty((len(chosen), SIZE, SIZE), np.uint8)
     for frame in np.unique(chosen[:, 0]):
-        positions = chosen[chosen[:, 0] == frame]
-        inputs.append(patches.cut(drafts[frame], positions, SIZE))
-        targets.append(patches.cut(clip.hr_luma(frame), positions, SIZE))
-    patches.save(output, drafts=np.concatenate(inputs), target=np.concatenate(targets), validation=chosen[:, 3].astype(bool))
+        rows = chosen[:, 0] == frame
+        inputs[rows] = patches.cut(drafts[frame], chosen[rows], SIZE)
+        targets[rows] = patches.cut(clip.hr_luma(frame), chosen[rows], SIZE)
+    patches.save(output, drafts=inputs, target=targets, validation=chosen[:, 3].astype(bool))
 
 
 def train(shards, output, **settings):

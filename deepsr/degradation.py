@@ -34,10 +34,9 @@ def shrink(image, scale, kind):
     _known(kind)
     kernel = _kernel(scale, "bicubic")
     kernel = kernel / kernel.sum()
-    anchor = (len(kernel) - 1) // 2
-    blurred = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, anchor=(anchor, anchor), borderType=cv2.BORDER_REFLECT)
     first = (scale - 1) // 2  # the output pixel's centre lies (scale - 1) / 2 after its first input pixel
-    return np.ascontiguousarray(blurred[first::scale, first::scale])
+    narrow = np.ascontiguousarray(_filter(image, kernel, 1)[:, first::scale])
+    return np.ascontiguousarray(_filter(narrow, kernel, 0)[first::scale])
 
 
 def enlarge(image, scale, kind):
@@ -52,10 +51,12 @@ def enlarge(image, scale, kind):
         kernel[phase::scale] /= kernel[phase::scale].sum()
     pad = 4  # LR pixels, more than half the kernel
     padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT)
-    spread = np.zeros((padded.shape[0] * scale, padded.shape[1] * scale, *image.shape[2:]), np.float32)
-    spread[scale // 2 :: scale, scale // 2 :: scale] = padded
-    anchor = (len(kernel) - 1) // 2
-    full = cv2.sepFilter2D(spread, cv2.CV_32F, kernel, kernel, anchor=(anchor, anchor))
+    rows, columns = padded.shape[:2]
+    wide = np.zeros((rows, columns * scale, *image.shape[2:]), np.float32)
+    wide[:, scale // 2 :: scale] = padded
+    full = np.zeros((rows * scale, columns * scale, *image.shape[2:]), np.float32)
+    full[scale // 2 :: scale] = _filter(wide, kernel, 1)
+    full = _filter(full, kernel, 0)
     return np.ascontiguousarray(full[pad * scale : -pad * scale, pad * scale : -pad * scale])
 
 
@@ -73,6 +74,13 @@ def crop_to_scale(frame, scale):
 def to_uint8(image):
     """Round half up and clip to 0..255, as MATLAB's uint8()."""
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
+
+
+def _filter(image, kernel, axis):
+    """Convolve along one axis with a symmetric kernel, float32, borders mirrored."""
+    anchor, one = (len(kernel) - 1) // 2, np.ones(1, np.float32)
+    kernels, anchors = ((kernel, one), (anchor, 0)) if axis == 1 else ((one, kernel), (0, anchor))
+    return cv2.sepFilter2D(image, cv2.CV_32F, *kernels, anchor=anchors, borderType=cv2.BORDER_REFLECT)
 
 
 def _known(kind):

@@ -18,7 +18,7 @@ import numpy as np
 
 from deepsr.degradation import enlarge, shrink, to_uint8, upscale
 from deepsr.errors import InputError
-from deepsr.flow import dense_flow, upscale_flow, warp
+from deepsr.flow import dense_flow, sample, sampling_map
 
 ORACLES = ("gaussian",)
 
@@ -93,8 +93,8 @@ class Drafts:
             missing = enlarge(self._lr(t) - shrink(draft, *grid), *grid)
             total = np.ones_like(missing)
             for k, there, back, trust in ((n.frame, n.there, n.back, n.trust) for n in neighbours):
-                residual = self._lr(k) - shrink(warp(draft, back, cv2.INTER_LINEAR), *grid)
-                missing += trust * warp(enlarge(residual, *grid), there, cv2.INTER_LINEAR)
+                residual = self._lr(k) - shrink(sample(draft, back, cv2.INTER_LINEAR), *grid)
+                missing += trust * sample(enlarge(residual, *grid), there, cv2.INTER_LINEAR)
                 total += trust
             draft = draft + missing / total
         return draft
@@ -116,9 +116,9 @@ class Drafts:
 
     def _registered(self, t, k, method, alpha, trust):
         def make():
-            there = upscale_flow(self._flow(t, k, method, alpha), self._scale)
-            back = upscale_flow(self._flow(k, t, method, alpha), self._scale)
-            warped = warp(self._enlarged(k), there)
+            there = sampling_map(self._flow(t, k, method, alpha), self._scale)
+            back = sampling_map(self._flow(k, t, method, alpha), self._scale)
+            warped = sample(self._enlarged(k), there)
             # Aliasing differs between registered frames and cancels under the blur; what remains is bad registration.
             difference = cv2.GaussianBlur(warped - self._enlarged(t), (0, 0), self._scale)
             return Neighbour(k, there, back, warped, np.exp(-((difference / trust) ** 2)))
@@ -138,7 +138,7 @@ class Drafts:
                 del self._kept[key]
 
 
-# frame: its number; there, back: flow target -> frame and frame -> target on the HR grid, float32 (H, W, 2);
+# frame: its number; there, back: where the target's pixels lie in it and its pixels in the target, float32 (H, W, 2);
 # warped: the enlarged frame moved to the target's time, float32 (H, W); trust: weight in 0..1, float32 (H, W)
 Neighbour = namedtuple("Neighbour", "frame there back warped trust")
 

@@ -43,15 +43,15 @@ def _estimator(method, alpha):
     raise ValueError(f"unknown flow method {method!r}")
 
 
-def upscale_flow(flow, scale):
-    """Flow for the grid `scale` times finer: float32 (h, w, 2) -> (h*scale, w*scale, 2), in pixels of that grid."""
-    height, width = flow.shape[:2]
-    return cv2.resize(flow, (width * scale, height * scale), interpolation=cv2.INTER_LINEAR) * np.float32(scale)
+def sampling_map(flow, scale):
+    """Where on the HR grid to sample for each HR pixel: flow float32 (h, w, 2) -> float32 (h*scale, w*scale, 2), (x, y)."""
+    height, width = flow.shape[0] * scale, flow.shape[1] * scale
+    where = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(scale)
+    where[..., 0] += np.arange(width, dtype=np.float32)
+    where[..., 1] += np.arange(height, dtype=np.float32)[:, None]
+    return where
 
 
-def warp(image, flow, interpolation=cv2.INTER_CUBIC):
-    """Sample `image` along `flow`: float32 or uint8 (H, W) and float32 (H, W, 2) -> (H, W)."""
-    height, width = flow.shape[:2]
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    return cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+def sample(image, where, interpolation=cv2.INTER_CUBIC):
+    """`image` at the positions of a `sampling_map`: float32 or uint8 (H, W) and float32 (H, W, 2) -> (H, W)."""
+    return cv2.remap(image, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

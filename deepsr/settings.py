@@ -4,6 +4,7 @@ import copy
 import difflib
 import hashlib
 import json
+import math
 import re
 
 import jsonschema
@@ -15,14 +16,17 @@ DRAFT_KEYS = {"bicubic": set(), "motion": {"settings"}, "gaussian": {"sigmas", "
 
 
 def load_yaml(path):
-    """Read a YAML file of plain values. Raises InputError for a key that stands twice, tags and syntax errors."""
+    """Read a YAML file of plain values. Raises InputError for a key that stands twice, tags, syntax errors and no file."""
     try:
         with open(path, encoding="utf-8") as file:
             return yaml.load(file, _Loader) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
-        raise InputError(f"{path}: {where}{getattr(error, 'problem', None) or error}.") from error
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{path}: {where}{problem}.") from error
 
 
 def complete(config, schema):
@@ -36,7 +40,8 @@ def complete(config, schema):
     defaults = config.pop("defaults", {})
     for key in ("seed", "gpus"):
         config.setdefault(key, schema["properties"][key]["default"])
-    config["figures"] = _with_defaults(config.get("figures", {}), schema["properties"]["figures"], kinds)
+    for key in ("figures", "videos"):
+        config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], kinds)
     for name in config["datasets"]:
         check_name(name, f"datasets.{name}")
     for name, experiment in config["experiments"].items():
@@ -48,14 +53,21 @@ def complete(config, schema):
 
 def check_name(name, key):
     """Names become parts of paths: letters, digits, '_', '-' only, and no leading '-'."""
+    if not isinstance(name, str):
+        raise InputError(f"{key}: YAML does not read the name {name!r} as text; write it in quotes.")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
         raise InputError(f"{key}: the name {name!r} may only hold letters, digits, '_' and '-'; rename it.")
 
 
 def check_clip_name(name, key):
     """Clip names become parts of paths and may hold what people put into folder names, but nothing that leads elsewhere."""
-    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(r"[\x00-\x1f\x7f/\\{}*?\[\]$]", name):
+    unsafe = r"[\x00-\x1f\x7f/\\{}*?\[\]$\ud800-\udfff]"  # the last are bytes that are not UTF-8
+    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):
         raise InputError(f"{key}: the clip name {name!r} holds characters that are unsafe in a path; rename the clip.")
+    if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
+        raise InputError(f"{key}: the clip name {name!r} is too long; rename the clip.")
+    if name == "mean":
+        raise InputError(f"{key}: a clip cannot be called mean, as the table's rows of means are; rename the clip.")
 
 
 def digest(value):
@@ -94,10 +106,11 @@ def _resolve(node, kinds):
 
 
 def _check(config, schema):
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(config))
     if error is None:
         return
     path = ".".join(map(str, error.absolute_path))
+    subject = f"config: {path}" if path else "config"
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
@@ -109,13 +122,40 @@ def _check(config, schema):
         raise InputError(f"config: {path + '.' if path else ''}{missing} is missing; add it (config/README.md).")
     if error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
-        raise InputError(f"config: {path} is {error.instance!r}; it must be one of {allowed}.")
+        raise InputError(f"{subject} is {error.instance!r}; it must be one of {allowed}.")
+    if error.validator == "oneOf":
+        raise InputError(f"{subject} is {error.instance!r}; it must be a list of clip names, or all.")
     hint = ""
-    if error.validator == "type" and isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", error.instance):
-        hint = f" (YAML reads {error.instance} as text; write it with a point, as 1.0e-4)"
+    if error.validator == "type" and isinstance(error.instance, str) and _is_number(error.instance):
+        hint = f" (YAML reads {error.instance} as text; write numbers as 1.0e-4, with point and sign, without quotes)"
     if error.validator == "type" and error.validator_value == "string" and isinstance(error.instance, int):
         hint = " (YAML reads it as a number; write it in quotes, as '011')"
-    raise InputError(f"config: {path} is wrong: {error.message}{hint}.")
+    raise InputError(f"{subject} is wrong: {error.message}{hint}.")
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _enum(validator, allowed, value, schema):
+    if not any(type(value) is type(known) and value == known for known in allowed):
+        yield jsonschema.ValidationError(f"{value!r} is not one of {allowed}")
+
+
+# Stricter than JSON Schema, for which 4.0 is an integer and NaN, being less than nothing, is in every range.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"enum": _enum},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: type(value) is int,
+            "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+        }
+    ),
+)
 
 
 def _check_experiment(name, config):
@@ -133,6 +173,10 @@ def _check_experiment(name, config):
             f"config: {key}.drafts of kind {drafts['kind']} take {' and '.join(sorted(wanted)) or 'no other key'}; "
             f"add or remove {wrong}."
         )
+    for setting in drafts.get("settings", ()):
+        alpha = setting["alpha"]
+        if setting["flow"] == "farneback" and (alpha < 1 or alpha != int(alpha)):
+            raise InputError(f"config: {key}.drafts: alpha of farneback is its window in pixels, 1 or more, but is {alpha}.")
     if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
         raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")
 
@@ -140,10 +184,10 @@ def _check_experiment(name, config):
 class _Loader(yaml.SafeLoader):
     """Refuses a mapping with one key twice, where YAML keeps the last without a word."""
 
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice; rename one", problem_mark=key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return node

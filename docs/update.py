@@ -55,7 +55,7 @@ def block(table):
     pictures = "\n\n".join(f"![{text}](docs/{name})" for name, text in FIGURES.items())
     return (
         "PSNR (dB) and SSIM on luma, x4. **article is an oracle**: its drafts are the ground truth, blurred, so compare it\n"
-        "with nothing but itself; its LR frames are also made otherwise (`cv2`). The others see low-resolution frames only.\n\n"
+        "with nothing but itself; its LR frames are also made otherwise (`cv2`). The others see low resolution only.\n\n"
         f"{short_table(table)}\n\n{pictures}\n"
     )
 
