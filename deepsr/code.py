@@ -29,6 +29,8 @@ def _imports(path):
     """Names of the deepsr modules that a file imports anywhere."""
     names = set()
     for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise ValueError(f"{path}: has a relative import; write from {PACKAGE.name}...")
         if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE.name}."):

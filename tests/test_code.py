@@ -1,0 +1,129 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deepsr import code
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem != "job")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of its own: script -> a -> b; c is imported by nobody."""
+    folder = tmp_path / "deepsr"
+    folder.mkdir()
+    (folder / "a.py").write_text('"""A."""\nfrom deepsr.b import f\n\n\ndef g(x):\n    """Twice."""\n    return f(x) * 2\n')
+    (folder / "b.py").write_text("def f(x):\n    return x + 1\n")
+    (folder / "c.py").write_text("y = 1\n")
+    (tmp_path / "script.py").write_text("from deepsr import a\n")
+    monkeypatch.setattr(code, "PACKAGE", folder)
+
+    def fingerprint():
+        code._tree.cache_clear()
+        code._hash.cache_clear()
+        return code.fingerprint(tmp_path / "script.py")
+
+    yield folder, fingerprint
+    code._tree.cache_clear()
+    code._hash.cache_clear()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "file, old, new",
+    [
+        ("a.py", "return f(x)", "# Why.\n    return f(x)"),
+        ("a.py", '"""Twice."""', '"""Two\n\n    times."""'),
+        ("a.py", '    """Twice."""\n', ""),
+        ("a.py", '"""A."""\n', ""),
+        ("a.py", "f(x) * 2", "(\n        f(x)\n        * 2\n    )"),
+        ("c.py", "y = 1", "y = 2"),
+    ],
+)
+def test_edits_that_change_nothing(package, file, old, new):
+    folder, fingerprint = package
+    before = fingerprint()
+    edit(folder / file, old, new)
+    assert fingerprint() == before and set(before) == {"a", "b"}
+
+
+@pytest.mark.parametrize("file, old, new", [("a.py", "* 2", "* 3"), ("b.py", "x + 1", "x - 1")])
+def test_edits_that_change_what_a_module_does(package, file, old, new):
+    folder, fingerprint = package
+    before = fingerprint()
+    edit(folder / file, old, new)
+    after = fingerprint()
+    assert {name for name in after if after[name] != before[name]} == {file.removesuffix(".py")}
+
+
+@pytest.mark.parametrize(
+    "line", ["import deepsr.c", "from deepsr import c", "from deepsr.c import y", "def h():\n    import deepsr.c as d"]
+)
+def test_every_way_to_import_counts(package, line):
+    folder, fingerprint = package
+    edit(folder / "b.py", "def f", f"{line}\n\n\ndef f")
+    assert set(fingerprint()) == {"a", "b", "c"}
+
+
+def test_a_relative_import_is_refused_rather_than_missed(package):
+    folder, fingerprint = package
+    edit(folder / "b.py", "def f", "from .c import y\n\n\ndef f")
+    with pytest.raises(ValueError, match="relative import"):
+        fingerprint()
+
+
+def test_modules_that_import_each_other(package):
+    folder, fingerprint = package
+    edit(folder / "b.py", "def f", "import deepsr.a\n\n\ndef f")
+    assert set(fingerprint()) == {"a", "b"}
+
+
+def test_what_the_scripts_load_is_what_is_fingerprinted():
+    """Python itself is asked which modules the imports of each script load."""
+    program = """
+import ast, json, sys
+loaded = {}
+for script in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "deepsr"]:
+        del sys.modules[name]
+    tree = ast.parse(open(script).read())
+    body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and "deepsr" in ast.unparse(n)]
+    exec(compile(ast.Module(body, []), script, "exec"))
+    loaded[script] = sorted(name.split(".")[1] for name in sys.modules if name.startswith("deepsr."))
+print(json.dumps(loaded))
+"""
+    # Those that load TensorFlow take too long here.
+    quick = [s for s in SCRIPTS if not {"model", "training"} & set(code.fingerprint(ROOT / "scripts" / f"{s}.py"))]
+    paths = [str(ROOT / "scripts" / f"{script}.py") for script in quick]
+    done = subprocess.run([sys.executable, "-c", program, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
+    for script, modules in json.loads(done.stdout).items():
+        assert set(modules) <= set(code.fingerprint(script)), script
+
+
+@pytest.mark.parametrize(
+    "script, modules",
+    [
+        ("make_drafts", {"drafts", "flow", "degradation", "patches", "sequence", "frames"}),
+        ("evaluate_clip", {"drafts", "flow", "degradation", "metrics", "scoring", "inference"}),
+        ("train_network", {"training", "model", "warm_start", "patches"}),
+        ("choose_patches", {"patches", "sequence"}),
+    ],
+)
+def test_scripts_depend_on_what_they_are_about(script, modules):
+    assert modules <= set(code.fingerprint(ROOT / "scripts" / f"{script}.py"))
+
+
+@pytest.mark.parametrize(
+    "script, module", [("make_drafts", "training"), ("make_drafts", "metrics"), ("train_network", "drafts")]
+)
+def test_scripts_do_not_depend_on_the_rest(script, module):
+    assert module not in code.fingerprint(ROOT / "scripts" / f"{script}.py")
