@@ -32,7 +32,6 @@ rule fetch_demo:
         "../envs/deepsr.yaml"
     params:
         video=lambda wildcards: demo.VIDEOS[wildcards.video]._asdict(),
-        code=code("fetch_demo"),
     script:
         "../scripts/fetch_demo.py"
 
@@ -50,8 +49,8 @@ rule extract_frames:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
         code=code("extract_frames"),
@@ -70,8 +69,6 @@ rule fetch_reds:
     """An archive of REDS. What has arrived stays beside it in a .part file, and the next run goes on from there."""
     output:
         archive="data/reds/{archive}.zip",
-    params:
-        facts=lambda wildcards: archive_facts(wildcards.archive),
     log:
         "results/logs/fetch_reds/{archive}.log",
     benchmark:
@@ -81,6 +78,8 @@ rule fetch_reds:
     localrule: True
     conda:
         "../envs/deepsr.yaml"
+    params:
+        facts=lambda wildcards: archive_facts(wildcards.archive),
     script:
         "../scripts/fetch_reds.py"
 
@@ -89,10 +88,6 @@ rule fetch_reds_clip:
     """One clip of REDS, without the rest of its archive. Frames that have arrived are not fetched again."""
     output:
         clip="data/reds/{archive_clip}.zip",
-    params:
-        facts=lambda wildcards: archive_facts(wildcards.archive_clip.split("/")[0]),
-        prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
-        frames=reds.FRAMES,
     log:
         "results/logs/fetch_reds_clip/{archive_clip}.log",
     benchmark:
@@ -102,6 +97,10 @@ rule fetch_reds_clip:
     localrule: True
     conda:
         "../envs/deepsr.yaml"
+    params:
+        facts=lambda wildcards: archive_facts(wildcards.archive_clip.split("/")[0]),
+        prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
+        frames=reds.FRAMES,
     script:
         "../scripts/fetch_reds_clip.py"
 
@@ -122,8 +121,8 @@ rule index_clip:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
         code=code("index_clip"),
