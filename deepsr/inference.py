@@ -17,7 +17,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from deepsr.errors import InputError
-from deepsr.onnx_export import OPERATORS, from_onnx
+from deepsr.onnx_export import DIGEST, OPERATORS, from_onnx
 
 TILE = 8, 1280  # most rows and columns of a tile; few rows keep it in the processor's cache
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x}
@@ -89,7 +89,7 @@ def predict_frame(predictor, drafts, pad=8):
 
 def _load(path):
     """The layers and the metadata of a network file."""
-    remedy = "give the .onnx file of a network trained by this workflow"
+    remedy = "delete it and run again, or give the .onnx file of a network trained by this workflow"
     try:
         model = onnx.load(path, load_external_data=False)
         if any(tensor.external_data for tensor in model.graph.initializer):
@@ -104,7 +104,7 @@ def _load(path):
         raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {remedy}.") from error
     if not all(np.isfinite(array).all() for layer in layers for array in (layer.kernel, layer.bias)):
         raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
-    return layers, {entry.key: entry.value for entry in model.metadata_props}
+    return layers, {entry.key: entry.value for entry in model.metadata_props if entry.key != DIGEST}
 
 
 def _tile_graph(first, second, third):

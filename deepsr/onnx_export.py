@@ -1,11 +1,13 @@
 """The network as a portable ONNX file, written by hand from plain arrays, and read back."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+DIGEST = "weights_sha256"  # key of the metadata: a file whose weights have changed since is refused
 OPERATORS = {"conv": "Conv", "deconv": "ConvTranspose", "tanh": "Tanh", "relu": "Relu"}
 USE = (
     "Video super-resolution network. Inputs input_0, input_1, ...: the drafts of one frame and, last, the frame "
@@ -76,13 +78,13 @@ def to_onnx(layers, metadata=None):
         ir_version=8,
         doc_string=USE,
     )
-    helper.set_model_props(model, metadata or {})
+    helper.set_model_props(model, {**(metadata or {}), DIGEST: _digest(layers)})
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def from_onnx(model):
-    """The list of Layer of a model made by `to_onnx`. Raises ValueError for any other model."""
+    """The list of Layer of a model made by `to_onnx`. Raises ValueError for any other model, and for changed weights."""
     meanings = {operator: word for word, operator in OPERATORS.items()}
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     nodes = list(model.graph.node)
@@ -97,4 +99,11 @@ def from_onnx(model):
             layers.append(Layer(node.name, meanings[node.op_type], kernel.transpose(2, 3, 1, 0), bias, activation))
     if not layers or to_onnx(layers).graph != model.graph:
         raise ValueError("not the graph that to_onnx writes")
+    if _digest(layers) not in (entry.value for entry in model.metadata_props if entry.key == DIGEST):
+        raise ValueError("its weights are not those that were written")
     return layers
+
+
+def _digest(layers):
+    arrays = (array for layer in layers for array in (layer.kernel, layer.bias))
+    return hashlib.sha256(b"".join(np.asarray(array, np.float32).tobytes() for array in arrays)).hexdigest()

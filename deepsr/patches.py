@@ -53,6 +53,13 @@ def seed_of(name):
     return zlib.crc32(name.encode())
 
 
+def check(positions, n_frames, height, width, size, path):
+    """Raise InputError naming `path` if a position (rows as of `choose`) is outside the clip."""
+    beyond = positions > [n_frames - 1, height - size, width - size, 1]
+    if beyond.any() or (positions < 0).any():
+        raise InputError(f"{path}: is damaged (a patch lies outside the clip); delete it and run again.")
+
+
 def cut(image, positions, size):
     """Cut patches: (..., H, W) and int (N, >=3) frame, top, left -> copies (N, ..., size, size)."""
     return np.stack([image[..., top : top + size, left : left + size] for _, top, left, *_ in positions])
@@ -76,12 +83,14 @@ def load(path):
                 with archive.open(info) as member:
                     npy.read_magic(member)
                     shape, fortran, dtype = npy.read_array_header_1_0(member)
+                    if info.compress_type or dtype.hasobject:
+                        raise ValueError(f"{info.filename} cannot be mapped into memory")
                     offset = _data_offset(path, info) + member.tell()
                 order, empty = "F" if fortran else "C", 0 in shape
                 array = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
                 arrays[info.filename.removesuffix(".npy")] = array
         return arrays
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
 
 

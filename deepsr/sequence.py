@@ -1,19 +1,26 @@
 """The HR and LR frames of one clip, as training and evaluation see them."""
 
 import json
+import logging
 from functools import lru_cache
 
 from deepsr.degradation import crop_to_scale, degrade
 from deepsr.errors import InputError
 from deepsr.frames import luma, open_clip
 
+log = logging.getLogger("deepsr")
+
 
 def read_index(path):
     """The index of a clip (deepsr.frames) from its JSON file. Raises InputError if it is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
+            index = json.load(file)
+        for clip in (index, *filter(None, [index.get("lr")])):
+            if missing := {"container", "members", "height", "width", "sha256"} - set(clip):
+                raise ValueError(f"{', '.join(sorted(missing))} not in it")
+        return index
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
 
 
@@ -33,6 +40,9 @@ class Sequence:
             raise InputError(
                 f"{index['container']}: frames of {self._clip.width}x{self._clip.height} are smaller than the scale."
             )
+        if (self.height, self.width) != (self._clip.height, self._clip.width):
+            size = f"{self._clip.width}x{self._clip.height} to {self.width}x{self.height}"
+            log.info("%s: frames are cropped from %s, whose sides are divisible by %d", index["container"], size, scale)
         if self._given:
             self._check_given(index)
         # As many frames as a temporal window holds; more would only cost memory.

@@ -48,7 +48,7 @@ def job(snakemake):
 
 
 def set_threads(threads):
-    """Hold OpenCV to the job's threads; BLAS follows the environment that Snakemake sets, the networks their own argument."""
+    """Hold OpenCV to the job's threads; BLAS follows what Snakemake sets in the environment, networks their own argument."""
     import cv2
 
     cv2.setNumThreads(threads)

@@ -1,0 +1,23 @@
+"""Reading the tables (CSV) that one rule writes and another reads."""
+
+import pandas as pd
+
+from deepsr.errors import InputError
+
+
+def read_table(path, columns):
+    """The table at `path` as a DataFrame. Raises InputError if it is damaged.
+
+    columns: columns of whole numbers that it must have. A table whose last line does not end was cut off.
+    """
+    try:
+        with open(path, "rb") as file:
+            whole = file.read().endswith(b"\n")
+        table = pd.read_csv(path)
+        if not whole or not len(table) or any(table[column].dtype.kind != "i" for column in columns):
+            raise ValueError("cells are missing or are no numbers")
+    except KeyError as error:
+        raise InputError(f"{path}: is damaged (no column {error}); delete it and run again.") from error
+    except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
+        raise InputError(f"{path}: is damaged ({' '.join(str(error).split())}); delete it and run again.") from error
+    return table
