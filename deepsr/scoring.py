@@ -5,8 +5,10 @@ import numpy as np
 import pandas as pd
 
 from deepsr.degradation import lanczos, upscale
+from deepsr.drafts import label
 from deepsr.frames import luma
 from deepsr.metrics import COLOR_SPACES, in_color_space, psnr, ssim, to_bgr
+from deepsr.tables import read_table
 
 METRICS = {"psnr": psnr, "ssim": ssim}
 
@@ -79,6 +81,34 @@ FIRST = [
 ]
 
 
+def collect(facts, paths):
+    """The table of clips from the scores of their frames.
+
+    facts: a dict for each clip, with its names and its experiment's settings; paths: the clip's CSV, or None if it has not
+    been scored. Such a clip's numbers, and those of the mean that would lack it, are NaN.
+    """
+    rows = []
+    for clip, path in zip(facts, paths, strict=True):
+        row = {key: clip[key] for key in ("experiment", "dataset", "sequence", "scale", "network", "degradation")}
+        row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"], **clip["evaluation"]}
+        row |= {"frames": 0, "infinite_frames": 0}
+        if path is not None:
+            scores = read_table(path, ["frame"])
+            means, infinite = frame_mean(scores)
+            row |= {"frames": len(scores), "infinite_frames": infinite, **means}
+        rows.append(row)
+    return table(rows)
+
+
+def incomplete(facts, paths):
+    """The table of `collect` with a column `status`: scored, missing (a clip), incomplete (a mean that would lack one)."""
+    result = collect(facts, paths)
+    lacks = result["psnr_deepsr"].isna()
+    status = np.where(result["sequence"] == "mean", "incomplete", "missing")
+    result.insert(FIRST.index("sequence") + 1, "status", np.where(lacks, status, "scored"))
+    return result
+
+
 def table(rows):
     """The table: `rows` (dicts with the keys of FIRST but gain, and the marked scores) and a mean row after each group.
 
@@ -88,9 +118,8 @@ def table(rows):
     clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]
     marked = sorted(column for column in clips if column not in FIRST)
     numbers = [column for column in clips if column.startswith(("psnr", "ssim")) or column == "gain"]
-    parts = []
+    every = []
     for _, group in clips.groupby(["experiment", "dataset"], sort=False):
-        mean = {**group.iloc[0], **group[numbers].mean(), "sequence": "mean"}
-        mean |= group[["frames", "infinite_frames"]].sum()
-        parts += [group, pd.DataFrame([mean])]
-    return pd.concat(parts)[FIRST + marked]
+        mean = {**group.iloc[0], **group[numbers].mean(skipna=False), "sequence": "mean"}
+        every += [*group.to_dict("records"), mean | group[["frames", "infinite_frames"]].sum().to_dict()]
+    return pd.DataFrame(every)[FIRST + marked]

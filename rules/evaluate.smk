@@ -5,7 +5,23 @@ Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{cli
 Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
        results/experiments/{experiment}/{dataset}/{clip}/{which}_*.png  pictures of the frames with the largest and least gain
        results/psnr.csv
+       results/psnr_incomplete.csv   in its place, after a failure: what there is, and what is missing
 """
+
+import sys
+
+ROWS = [
+    {
+        "experiment": name,
+        "dataset": dataset,
+        "sequence": clip,
+        **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
+    }
+    for name, experiment in EXPERIMENTS.items()
+    for dataset in experiment["score"]
+    for clip in DATASETS[dataset].test
+]
+INCOMPLETE = "results/psnr_incomplete.csv"
 
 
 rule evaluate_clip:
@@ -52,17 +68,23 @@ rule collect_psnr:
     conda:
         "../envs/deepsr.yaml"
     params:
-        rows=[
-            {
-                "experiment": name,
-                "dataset": dataset,
-                "sequence": clip,
-                **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
-            }
-            for name, experiment in EXPERIMENTS.items()
-            for dataset in experiment["score"]
-            for clip in DATASETS[dataset].test
-        ],
+        rows=ROWS,
+        incomplete=INCOMPLETE,
         code=code("collect_psnr"),
     script:
         "../scripts/collect_psnr.py"
+
+
+onerror:
+    # Scores that an earlier run left behind do not count where this run would have made them anew.
+    waiting = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
+    paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
+    if "results/psnr.csv" in waiting and None in paths:
+        Path(INCOMPLETE).unlink(missing_ok=True)
+        missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
+        if len(missing) < len(paths):
+            from deepsr.scoring import incomplete
+
+            incomplete(ROWS, paths).to_csv(INCOMPLETE, index=False, float_format="%.4f")
+            shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+            print(f"{INCOMPLETE}: {len(missing)} of {len(paths)} clips are missing: {shown}.", file=sys.stderr)
