@@ -30,6 +30,11 @@ def files_of(wildcards):
     return [str(source / name) for name in list_images(source)] if source.is_dir() else str(source)
 
 
+def frame_rate_of(wildcards):
+    """Only a folder of frames needs to be told one."""
+    return VIDEOS["frame_rate"] if Path(source_of(wildcards)).is_dir() else 25
+
+
 def enlarging(wildcards):
     """Name of the experiment that enlarges, of the scale asked for if there is one."""
     scale = int(wildcards.scale) if "scale" in wildcards.keys() else None
@@ -65,7 +70,7 @@ rule plan_video:
         runtime=60,
     params:
         source=source_of,
-        frame_rate=VIDEOS["frame_rate"],
+        frame_rate=frame_rate_of,
         code=code("plan_video"),
     script:
         "../scripts/plan_video.py"
@@ -78,7 +83,7 @@ rule upscale_part:
         files=ancient(files_of),
         model=enlarging_model,
     output:
-        part=temp("results/videos/parts/{video}_x{scale}/{part}.mp4"),
+        part="results/videos/parts/{video}_x{scale}/{part}.mp4",
     log:
         "results/logs/upscale_part/{video}_x{scale}/{part}.log",
     benchmark:
