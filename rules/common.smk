@@ -14,6 +14,7 @@ from deepsr import settings
 from deepsr.code import fingerprint
 from deepsr.datasets import DataSet, check_overlap
 from deepsr.errors import InputError
+from deepsr.files import release_stale_locks
 
 
 def checked(function, *args):
@@ -24,6 +25,7 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
+release_stale_locks()
 for path in workflow.configfiles:
     checked(settings.load_yaml, path)
 config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
