@@ -22,6 +22,7 @@ def dense_flow(target, neighbour, method="dis", alpha=20.0):
         return dense_flow(*padded, method, alpha)[: target.shape[0], : target.shape[1]]
     if method == "farneback":
         return cv2.calcOpticalFlowFarneback(target, neighbour, None, 0.5, 4, int(alpha), 5, 7, 1.5, 0)
+    target, neighbour = map(np.ascontiguousarray, (target, neighbour))  # DIS takes no crops
     return _estimator(method, float(alpha)).calc(target, neighbour, None)
 
 

@@ -1,0 +1,280 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from deepsr.degradation import degrade, shrink, to_uint8, upscale
+from deepsr.drafts import Drafts, is_oracle, label, n_drafts, radius
+from deepsr.errors import InputError
+from deepsr.frames import luma
+from deepsr.inference import Predictor, predict_frame
+from deepsr.metrics import psnr
+from deepsr.onnx_export import Layer, to_onnx
+
+CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
+
+
+def setting(**changed):
+    return {"flow": "dis", "alpha": 20.0, "radius": 2, "trust": 12.0, "iterations": 0, **changed}
+
+
+BICUBIC = {"kind": "bicubic"}
+GAUSSIAN = {"kind": "gaussian", "sigmas": [1.5, 1.8, 2.1], "kernel": 5}
+MEAN = {"kind": "motion", "settings": [setting()]}
+MOTION = {"kind": "motion", "settings": [setting(), setting(iterations=3)]}
+ENSEMBLE = {
+    "kind": "motion",
+    "settings": [setting(radius=1), setting(flow="farneback", alpha=15, radius=3), setting(trust=5.0)],
+}
+HONEST = {"bicubic": BICUBIC, "mean": MEAN, "motion": MOTION, "ensemble": ENSEMBLE}
+
+
+class Asked:
+    """The frames of a clip, and which of them were asked for."""
+
+    def __init__(self, frames):
+        self.frames, self.numbers = frames, []
+
+    def __call__(self, i):
+        assert 0 <= i < len(self.frames)
+        self.numbers.append(i)
+        return self.frames[i]
+
+
+def low(clip, scale=4, degradation="bicubic"):
+    return [degrade(frame, scale, degradation) for frame in clip]
+
+
+def drafts_of(spec, lr, hr=None, scale=4, degradation="bicubic"):
+    return Drafts(spec, scale, degradation, lr.__getitem__, len(lr), None if hr is None else hr.__getitem__)
+
+
+@pytest.mark.parametrize(
+    "spec, number, reach, name",
+    [
+        (BICUBIC, 1, 0, "bicubic"),
+        (GAUSSIAN, 4, 0, "gaussian (oracle)"),
+        (MEAN, 2, 2, "motion"),
+        (ENSEMBLE, 4, 3, "motion"),
+    ],
+)
+def test_what_a_spec_amounts_to(spec, number, reach, name):
+    assert (n_drafts(spec), radius(spec), label(spec), is_oracle(spec)) == (number, reach, name, "oracle" in name)
+    drafts = drafts_of(spec, low(CLIP), CLIP)[4]
+    assert drafts.shape == (number, 96, 120) and drafts.dtype == np.uint8
+
+
+@pytest.mark.parametrize("spec", [BICUBIC, GAUSSIAN, MOTION])
+@pytest.mark.parametrize("degradation", ["bicubic", "cv2"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_last_input_is_the_enlarged_target(spec, degradation, scale):
+    lr = low(CLIP, scale, degradation)
+    drafts = drafts_of(spec, lr, CLIP, scale, degradation)
+    assert np.array_equal(drafts[3][-1], upscale(lr[3], scale, degradation))
+
+
+def test_the_oracle_is_the_articles():
+    drafts = drafts_of(GAUSSIAN, low(CLIP), CLIP)[5]
+    for sigma, draft in zip([1.5, 1.8, 2.1], drafts[:3], strict=True):
+        assert np.array_equal(draft, cv2.GaussianBlur(CLIP[5], (5, 5), sigma))
+
+
+def test_an_oracle_needs_the_truth():
+    with pytest.raises(InputError, match="gaussian are blurred ground truth .an oracle.*choose an experiment"):
+        drafts_of(GAUSSIAN, low(CLIP))
+
+
+# No leak.
+
+
+def shrinking(n, scale, degradation):
+    """The matrix that shrinks a column of n pixels."""
+    units = np.eye(n, dtype=np.float32)
+    return np.stack([shrink(np.repeat(unit[:, None], scale, 1), scale, degradation)[:, 0] for unit in units], 1)
+
+
+def twin_of(frame, scale, degradation, seed=0):
+    """Another HR frame with the very same LR frame: noise out of the null space of the shrinking is added to it."""
+    random, lr = np.random.default_rng(seed), degrade(frame, scale, degradation)
+    down, across = (shrinking(n, scale, degradation) for n in frame.shape)
+    noise = random.normal(0, 10, frame.shape)
+    hidden = noise - np.linalg.pinv(down) @ (down @ noise @ across.T) @ np.linalg.pinv(across).T
+    twin, wrong = frame, np.ones(lr.shape)
+    while wrong.any():  # rounding is not in the null space: where it shows, it is drawn again
+        drawn = np.floor(frame + hidden + random.random(frame.shape)).astype(np.uint8)
+        twin = np.where(np.kron(wrong, np.ones((scale, scale))) > 0, drawn, twin)
+        wrong = degrade(twin, scale, degradation) != lr
+    return twin
+
+
+@pytest.fixture(scope="module", params=["bicubic", "cv2"])
+def twins(request):
+    """A degradation, a clip in the middle of the grey scale, and another clip with the same LR frames."""
+    clip = [64 + frame // 2 for frame in CLIP[:5]]
+    return request.param, clip, [twin_of(frame, 4, request.param, i) for i, frame in enumerate(clip)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A network of random weights for any spec: spec -> Predictor."""
+    folder = tmp_path_factory.mktemp("networks")
+
+    def make(spec):
+        inputs, random = n_drafts(spec), np.random.default_rng(0)
+        shapes = [("conv", 11, inputs, 8, "tanh"), ("conv", 1, 8, 8, "tanh"), ("conv", 3, 8, 1, "tanh")]
+        shapes += [("deconv", 25, 1, 1, "linear")]
+        layers = [
+            Layer(
+                f"{kind}{i}",
+                kind,
+                random.normal(0, (size * size * a) ** -0.5, (size, size, a, b)).astype(np.float32),
+                np.full(b, 0.1, np.float32),
+                activation,
+            )
+            for i, (kind, size, a, b, activation) in enumerate(shapes)
+        ]
+        onnx.save(to_onnx(layers, None), folder / f"{inputs}.onnx")
+        return Predictor(folder / f"{inputs}.onnx")
+
+    return make
+
+
+@pytest.mark.parametrize("kind", [*HONEST, "gaussian"])
+def test_only_the_oracle_sees_more_than_the_lr_frames_keep(kind, twins, network):
+    degradation, clip, others = twins
+    lr, lr_of_others = low(clip, 4, degradation), low(others, 4, degradation)
+    assert np.array_equal(lr, lr_of_others)
+    assert np.mean(np.not_equal(clip, others)) > 0.8
+    spec = {**HONEST, "gaussian": GAUSSIAN}[kind]
+    one = drafts_of(spec, lr, clip, degradation=degradation)
+    other = drafts_of(spec, lr_of_others, others, degradation=degradation)
+    predict = network(spec)
+    for t in (0, 2, 4):
+        assert np.array_equal(one[t], other[t]) != (kind == "gaussian")
+        predictions = predict_frame(predict, one[t]), predict_frame(predict, other[t])
+        assert np.array_equal(*predictions) != (kind == "gaussian")
+
+
+@pytest.mark.parametrize("kind", HONEST)
+def test_honest_drafts_never_touch_the_truth(kind):
+    def refuse(i):
+        raise AssertionError("the truth was looked at")
+
+    lr = low(CLIP)
+    drafts = Drafts(HONEST[kind], 4, "bicubic", lr.__getitem__, len(lr), refuse)
+    assert np.array_equal(drafts[4], drafts_of(HONEST[kind], lr)[4])
+
+
+# The window.
+
+
+@pytest.mark.parametrize("t, expected", [(0, [0, 1, 2]), (1, [0, 1, 2, 3]), (5, [3, 4, 5, 6, 7]), (9, [7, 8, 9])])
+def test_clip_ends_use_the_neighbours_that_exist(t, expected):
+    asked = Asked(low(CLIP))
+    Drafts(MOTION, 4, "bicubic", asked, len(CLIP))[t]
+    assert sorted(set(asked.numbers)) == expected
+    alone = low(CLIP)[expected[0] : expected[-1] + 1]  # the clip cut down to the window
+    assert np.array_equal(drafts_of(MOTION, low(CLIP))[t], drafts_of(MOTION, alone)[t - expected[0]])
+
+
+def test_the_radius_of_each_setting_counts():
+    asked = Asked(low(CLIP))
+    Drafts({"kind": "motion", "settings": [setting(radius=1)]}, 4, "bicubic", asked, len(CLIP))[5]
+    assert sorted(set(asked.numbers)) == [4, 5, 6]
+
+
+@pytest.mark.parametrize("spec", [MOTION, ENSEMBLE], ids=["motion", "ensemble"])
+def test_the_order_of_asking_does_not_matter(spec):
+    lr = low(CLIP)
+    fresh = [drafts_of(spec, lr)[t] for t in range(len(lr))]
+    kept = drafts_of(spec, lr)
+    for t in (0, 1, 2, 3, 3, 9, 1, 4, 5, 0, 8, 7, 6):
+        assert np.array_equal(kept[t], fresh[t]), t
+
+
+def test_what_is_kept_does_not_grow_with_the_clip_and_each_frame_is_read_once():
+    lr = [frame[:16, :16] for frame in low(CLIP)] * 5
+    asked = Asked(lr)
+    drafts, sizes = Drafts(MOTION, 4, "bicubic", asked, len(lr)), []
+    for t in range(len(lr)):
+        drafts[t]
+        sizes.append(len(drafts._kept))
+    assert max(sizes) == sizes[4] == sizes[30]
+    assert sorted(asked.numbers) == list(range(len(lr)))
+
+
+def test_settings_that_differ_in_iterations_share_their_flows(monkeypatch):
+    from deepsr import drafts as module
+
+    calls, real = [], module.dense_flow
+    monkeypatch.setattr(module, "dense_flow", lambda *args: calls.append(1) or real(*args))
+    drafts_of(MOTION, low(CLIP))[5]
+    assert len(calls) == 8  # to each of four neighbours and back
+
+
+# What motion drafts are good for.
+
+
+def shifted_clip(n=5, step=1.25, scale=4):
+    """A fine pattern, moving by `step` LR pixels a frame: what aliases in one frame is seen otherwise in the next."""
+    picture = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))
+    fine = cv2.resize(luma(picture), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    fine = fine // 2 + 64 * ((np.add.outer(np.arange(fine.shape[0]), np.arange(fine.shape[1])) // 5) % 2).astype(np.uint8)
+    move = round(step * scale)
+    return [np.ascontiguousarray(fine[40 : 40 + 192, 20 + i * move : 20 + i * move + 256]) for i in range(n)]
+
+
+@pytest.mark.parametrize("degradation", ["bicubic", "cv2"])
+def test_motion_drafts_are_closer_to_the_truth_than_bicubic(degradation):
+    clip = shifted_clip()
+    lr = low(clip, 4, degradation)
+    mean, projected, bicubic = drafts_of(MOTION, lr, degradation=degradation)[2]
+    scores = [psnr(draft, clip[2], border=16, peak=255) for draft in (bicubic, mean, projected)]
+    assert scores[1] > scores[0] and scores[2] > scores[0] + 0.3
+
+
+def test_back_projection_explains_the_lr_frame():
+    lr = low(CLIP)
+    mean, projected, _ = drafts_of(MOTION, lr)[4]
+    missing = [np.abs(shrink(draft.astype(np.float32), 4, "bicubic") - lr[4]).mean() for draft in (mean, projected)]
+    assert missing[1] < 0.7 * missing[0]
+
+
+@pytest.mark.parametrize("flow, alpha", [("dis", 20.0), ("tvl1", 0.15)])
+def test_the_mean_of_equal_frames_is_the_bicubic_frame(flow, alpha):
+    lr = low(CLIP)[:1] * 5
+    mean, bicubic = drafts_of({"kind": "motion", "settings": [setting(flow=flow, alpha=alpha)]}, lr)[2]
+    assert np.array_equal(mean, bicubic)
+
+
+def test_a_cut_is_not_trusted():
+    """Frames of another scene barely change the draft."""
+    tower = [luma(cv2.imread(str(p)))[:96, :120] for p in sorted((Path(__file__).parent / "clips/tower").glob("*.png"))]
+    mixed = low([*tower[:2], CLIP[0], *tower[2:4]])
+    mean, bicubic = drafts_of(MEAN, mixed)[2].astype(int)
+    naive = np.mean([upscale(frame, 4, "bicubic") for frame in mixed], 0)
+    assert np.abs(mean - bicubic).mean() < 0.2 * np.abs(naive - bicubic).mean()
+
+
+def test_a_radius_of_zero_is_the_frame_alone():
+    lr = low(CLIP)
+    mean, bicubic = drafts_of({"kind": "motion", "settings": [setting(radius=0)]}, lr)[4]
+    assert np.array_equal(mean, bicubic)
+
+
+@pytest.mark.parametrize("spec", [BICUBIC, GAUSSIAN, MOTION, ENSEMBLE], ids=["bicubic", "gaussian", "motion", "ensemble"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 2), (16, 9)])
+@pytest.mark.parametrize("n", [1, 2])
+def test_tiny_frames_and_clips(spec, size, n):
+    hr = [to_uint8(np.random.default_rng(i).uniform(0, 255, (size[0] * 4, size[1] * 4))) for i in range(n)]
+    drafts = drafts_of(spec, low(hr), hr)
+    for t in range(n):
+        assert drafts[t].shape == (n_drafts(spec), size[0] * 4, size[1] * 4)
+        if n == 1 and spec is MOTION:
+            assert np.array_equal(drafts[t][0], drafts[t][-1])

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deepsr.degradation import shrink, to_uint8
+from deepsr.flow import dense_flow, sample, sampling_map
+from deepsr.frames import luma
+
+CLIPS = Path(__file__).parent / "clips"
+METHODS = [("dis", 20.0), ("farneback", 15)]
+TVL1 = "tvl1", 0.15  # slow
+SHIFTS = [(0.5, 0.25), (-1.25, 0.75), (2.5, -1.5)]
+SIZES = [(1, 1), (1, 40), (40, 1), (7, 9), (15, 16), (17, 33)]
+
+
+def shifted_pair(clip, dx, dy, scale=1):
+    """Two frames of real texture, uint8, the second moved by (dx, dy) pixels: cut out of one frame before it is shrunk."""
+    frame = cv2.resize(luma(cv2.imread(str(CLIPS / clip / "00.png"))), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    steps = 8 // scale  # pixels of the fine frame per pixel of the pair
+    x, y = round(dx * steps), round(dy * steps)
+    height, width = 288, 384
+    fine = cv2.resize(frame, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    cut = [fine[64 - b : 64 - b + 2 * height, 64 - a : 64 - a + 2 * width] for a, b in ((0, 0), (x, y))]
+    while steps > 1:
+        cut, steps = [shrink(image, 2, "bicubic") for image in cut], steps // 2
+    return [to_uint8(image) for image in cut]
+
+
+@pytest.mark.parametrize(
+    "method, alpha, clip, shift",
+    [(*method, clip, shift) for method in METHODS for clip in ("harbour", "tower") for shift in SHIFTS]
+    + [(*TVL1, "tower", SHIFTS[0])],
+)
+def test_a_known_shift_is_found_to_a_tenth_of_a_pixel(method, alpha, clip, shift):
+    target, neighbour = shifted_pair(clip, *shift)
+    flow = dense_flow(target, neighbour, method, alpha)[8:-8, 8:-8]
+    assert flow.dtype == np.float32
+    assert np.abs(np.median(flow, (0, 1)) - shift).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    "method, alpha, size",
+    [(*method, size) for method in METHODS for size in (*SIZES, (16, 300), (300, 16))] + [(*TVL1, size) for size in SIZES],
+)
+def test_frames_of_any_size(method, alpha, size):
+    random = np.random.default_rng(0)
+    target, neighbour = random.integers(0, 256, (2, size[0], size[1] + 1), dtype=np.uint8)[..., 1:]
+    flow = dense_flow(target, neighbour, method, alpha)
+    assert flow.shape == (*size, 2) and np.isfinite(flow).all()
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_calls_do_not_influence_each_other(method):
+    one, other = shifted_pair("harbour", 2.5, -1.5), shifted_pair("tower", -1, 0)
+    first = dense_flow(*one, method)
+    dense_flow(*other, method)
+    assert np.array_equal(dense_flow(*one, method), first)
+
+
+def test_alpha_smooths():
+    target, neighbour = shifted_pair("harbour", 1, 0)
+    noisy = np.random.default_rng(0).normal(neighbour, 20).clip(0, 255).astype(np.uint8)
+    spread = [dense_flow(target, noisy, "dis", alpha).std((0, 1)).sum() for alpha in (1.0, 20.0, 200.0)]
+    assert spread[0] > spread[1] > spread[2]
+
+
+def test_unknown_methods_are_refused():
+    with pytest.raises(ValueError, match="unknown flow method 'raft'"):
+        dense_flow(*np.zeros((2, 20, 20), np.uint8), "raft")
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+def test_a_flow_moves_an_image_back(scale):
+    """An image and its copy moved by (2, 1) LR pixels, on the HR grid."""
+    image = luma(cv2.imread(str(CLIPS / "harbour/00.png"))).astype(np.float32)[: 24 * scale, : 30 * scale]
+    moved = np.roll(image, (scale, 2 * scale), (0, 1))
+    flow = np.broadcast_to(np.float32([2, 1]), (24, 30, 2)).copy()
+    back = sample(moved, sampling_map(flow, scale))
+    assert np.array_equal(back[: -2 * scale, : -2 * scale], image[: -2 * scale, : -2 * scale])
+
+
+def test_beyond_the_border_lies_the_border():
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    flow = np.full((3, 4, 2), 100, np.float32)
+    assert (sample(image, sampling_map(flow, 1)) == 11).all()
