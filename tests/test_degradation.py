@@ -76,7 +76,7 @@ def test_borders_are_mirrored(scale, n):
 
 
 def test_a_case_worked_out_by_hand():
-    """Scale 2: taps at distances 1/4, 3/4, 5/4, 7/4 of the widened kernel, (111, 29, -9, -3) / 128 on either side, halved."""
+    """Scale 2: taps at distances 1/4, 3/4, 5/4, 7/4 of the widened kernel, (111, 29, -9, -3) / 256 on either side."""
     row = np.array([0, 0, 0, 0, 0, 0, 0, 128], np.float32)
     taps = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
     # The last output lies between samples 6 and 7; beyond sample 7 comes 7 again, then 6.

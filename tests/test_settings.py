@@ -1,0 +1,248 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepsr.errors import InputError
+from deepsr.settings import check_clip_name, check_name, complete, digest, load_yaml
+
+CONFIG = Path(__file__).parent.parent / "config"
+SCHEMA = load_yaml(CONFIG / "config.schema.yaml")
+SHIPPED = [*sorted(p for p in CONFIG.glob("*.yaml") if p.name != "config.schema.yaml"), Path(__file__).parent / "tiny.yaml"]
+
+
+def config(**experiment):
+    return {"datasets": {"demo": {"source": "demo"}}, "experiments": {"mine": experiment}}
+
+
+def completed(**experiment):
+    return complete(config(**experiment), SCHEMA)["experiments"]["mine"]
+
+
+def loaded(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_yaml(path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configs_are_right(path):
+    assert complete(load_yaml(path), SCHEMA)["experiments"]
+
+
+def test_an_empty_experiment_has_every_default():
+    experiment = completed()
+    assert experiment["scale"] == 4 and experiment["score"] == ["demo"] and experiment["drafts"] == {"kind": "bicubic"}
+    assert set(experiment["training"]) == set(SCHEMA["$defs"]["training"]["properties"])
+    assert set(experiment["patches"]) == set(SCHEMA["$defs"]["patches"]["properties"])
+    whole = complete(config(), SCHEMA)
+    assert whole["seed"] == 1 and whole["gpus"] == 0 and whole["figures"]["dpi"] == 150
+
+
+def test_defaults_of_the_schema_fit_the_schema():
+    complete(complete(config(drafts={"kind": "motion", "settings": [{}]}), SCHEMA), SCHEMA)
+
+
+def test_experiments_lie_over_the_defaults():
+    given = {
+        **config(training={"epochs": 7}, drafts={"kind": "bicubic"}),
+        "defaults": {
+            "scale": 2,
+            "training": {"epochs": 3, "batch_size": 5},
+            "drafts": {"kind": "gaussian", "sigmas": [1.5], "kernel": 5},
+        },
+    }
+    given["experiments"]["other"] = {}
+    found = complete(given, SCHEMA)["experiments"]
+    assert found["mine"]["scale"] == 2
+    assert (found["mine"]["training"]["epochs"], found["mine"]["training"]["batch_size"]) == (7, 5)
+    assert found["mine"]["drafts"] == {"kind": "bicubic"}  # drafts are one choice, not merged
+    assert found["other"]["training"]["epochs"] == 3
+    assert found["other"]["drafts"] == {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}
+
+
+def test_experiments_share_nothing_that_can_be_changed():
+    given = {**config(), "defaults": {"training": {"epochs": 3}}}
+    given["experiments"]["other"] = {}
+    found = complete(given, SCHEMA)["experiments"]
+    found["mine"]["training"]["epochs"] = 99
+    assert found["other"]["training"]["epochs"] == 3 and given["defaults"]["training"]["epochs"] == 3
+
+
+def test_settings_of_motion_are_completed():
+    (setting,) = completed(drafts={"kind": "motion", "settings": [{"radius": 1}]})["drafts"]["settings"]
+    assert setting == {"flow": "dis", "alpha": 20.0, "radius": 1, "trust": 12.0, "iterations": 0}
+
+
+MINE = "config: experiments.mine"
+
+
+@pytest.mark.parametrize(
+    "experiment, sentence",
+    [
+        ({"trainin": {}}, rf"{MINE}.trainin is not a known key; did you mean training\?"),
+        ({"training": {"epoch": 3}}, rf"{MINE}.training.epoch is not a known key; did you mean epochs\?"),
+        ({"zzz": 1}, f"{MINE}.zzz is not a known key; known keys: train, score"),
+        ({5: 1}, f"{MINE}.5 is not a known key"),
+        ({"scale": 5}, f"{MINE}.scale is 5; it must be one of 2, 3, 4"),
+        ({"scale": 4.0}, f"{MINE}.scale is 4.0; it must be one of 2, 3, 4"),
+        ({"scale": True}, f"{MINE}.scale is True"),
+        ({"degradation": "bilinear"}, f"{MINE}.degradation is 'bilinear'; it must be one of bicubic, cv2"),
+        ({"training": {"learning_rate": "1e-4"}}, f"{MINE}.training.learning_rate .*YAML reads 1e-4 as text.* 1.0e-4"),
+        ({"training": {"learning_rate": "1.0e4"}}, f"{MINE}.training.learning_rate .*YAML reads 1.0e4 as text"),
+        (
+            {"training": {"learning_rate": "fast"}},
+            f"{MINE}.training.learning_rate is wrong: 'fast' is not of type 'number'.$",
+        ),
+        ({"training": {"learning_rate": 0}}, f"{MINE}.training.learning_rate is wrong: 0 is less than or equal"),
+        ({"training": {"learning_rate": float("nan")}}, f"{MINE}.training.learning_rate is wrong: nan"),
+        (
+            {"drafts": {"kind": "motion", "settings": [{"trust": float("inf")}]}},
+            f"{MINE}.drafts.settings.0.trust is wrong: inf",
+        ),
+        ({"training": {"epochs": 4.0}}, f"{MINE}.training.epochs is wrong: 4.0 is not of type 'integer'"),
+        ({"training": {"epochs": True}}, f"{MINE}.training.epochs is wrong: True"),
+        ({"training": None}, f"{MINE}.training is wrong: None"),
+        ({"score": "demo"}, f"{MINE}.score is wrong: 'demo' is not of type 'array'"),
+        ({"score": ["demo", "demo"]}, f"{MINE}.score is wrong"),
+        ({"train": "dmeo"}, f"{MINE}.train names the data set 'dmeo'; known are demo"),
+        ({"score": ["demo", "reds"]}, f"{MINE}.score names the data set 'reds'; known are demo"),
+        ({"drafts": {}}, f"{MINE}.drafts.kind is missing"),
+        ({"drafts": {"kind": "motion"}}, f"{MINE}.drafts of kind motion take settings; add or remove settings"),
+        (
+            {"drafts": {"kind": "gaussian", "sigmas": [1.5]}},
+            f"{MINE}.drafts of kind gaussian take kernel and sigmas; .*kernel",
+        ),
+        ({"drafts": {"kind": "bicubic", "kernel": 5}}, f"{MINE}.drafts of kind bicubic take no other key; .*kernel"),
+        ({"drafts": {"kind": "gaussian", "sigmas": [1.5], "kernel": 4}}, f"{MINE}.drafts.kernel is 4"),
+        (
+            {"drafts": {"kind": "motion", "settings": [{"flow": "farneback", "alpha": 0.5}]}},
+            f"{MINE}.drafts: alpha of farneback",
+        ),
+        (
+            {"drafts": {"kind": "motion", "settings": [{"flow": "farneback", "alpha": 9.5}]}},
+            f"{MINE}.drafts: alpha of farneback",
+        ),
+        ({"patches": {"size": 12}}, f"{MINE}.training.border leaves nothing of a patch"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_experiment_is_one_sentence(experiment, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        complete({**config(), "experiments": {"mine": experiment}}, SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given, sentence",
+    [
+        ({}, "config: datasets is missing"),
+        (["a"], "config is wrong: .* is not of type 'object'"),
+        ({"datasets": {"demo": {"source": "demo"}}}, "config: experiments is missing"),
+        ({"datasets": {"demo": {"source": "demo"}}, "experiments": {}}, "config: experiments is wrong"),
+        ({**config(), "sede": 1}, r"config: sede is not a known key; did you mean seed\?"),
+        ({**config(), "datasets": {"x": {}}}, "config: datasets.x.source is missing"),
+        (
+            {**config(), "datasets": {"x": {"source": "demo", "test": [9]}}},
+            "datasets.x.test.0 is wrong.*in quotes, as '011'",
+        ),
+        (
+            {**config(), "datasets": {"x": {"source": "demo", "test": "al"}}},
+            "datasets.x.test is 'al'.*list of clip names, or all",
+        ),
+        ({**config(), "experiments": {"../mine": {}}}, "experiments.../mine: the name '../mine' may only hold"),
+        ({**config(), "experiments": {"a; rm -r b": {}}}, "the name 'a; rm -r b' may only hold"),
+        ({**config(), "experiments": {2021: {}}}, "experiments.2021: YAML does not read the name 2021 as text"),
+        ({**config(), "datasets": {"demo": {"source": "demo"}, True: {"source": "demo"}}}, "datasets.True: YAML does not"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_the_rest_is_one_sentence(given, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        complete(given, SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("seed: 1\nseed: 2\n", "line 2: 'seed' stands twice; rename one"),
+        ("experiments:\n  a: {scale: 2}\n  b: {}\n  a: {scale: 4}\n", "line 4: 'a' stands twice"),
+        ("seed: {a: 1", "line 1: expected"),
+        ("seed: *nowhere", "line 1: found undefined alias"),
+        ("? [a]\n: 1", "found unhashable key"),
+        ("seed: \x00", "unacceptable character"),
+    ],
+)
+def test_yaml_that_cannot_be_read(tmp_path, text, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        loaded(tmp_path, text)
+    assert "\n" not in str(caught.value) and "config.yaml" in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(InputError, match="config.yaml: cannot be read .*No such file"):
+        load_yaml(tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_bytes(b"seed: \xff\xfe")
+    with pytest.raises(InputError, match="config.yaml: cannot be read .*utf-8"):
+        load_yaml(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.mkdir [{}]", "!!python/object/new:os.mkdir [{}]", "!!python/name:os.system"]
+)
+def test_tags_run_no_code(tmp_path, tag):
+    made = tmp_path / "made"
+    with pytest.raises(InputError, match="line 1: could not determine a constructor for the tag"):
+        loaded(tmp_path, f"seed: {tag.format(made)}\n")
+    assert not made.exists()
+
+
+def test_merged_mappings_may_override(tmp_path):
+    text = "a: &a {x: 1, y: 1}\nb: {deep: &b {<<: *a, x: 2}}\nc: {<<: *b, x: 3}\n"
+    assert loaded(tmp_path, text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["000", "my clip", 'it\'s "here"', "übung", "点", "a;b&c", "x" * 200, "-".join("ab"), "a.b"]
+)
+def test_clip_names_that_are_safe(name):
+    check_clip_name(name, "test")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../up",
+        "a/b",
+        "a\\b",
+        ".hidden",
+        "-rf",
+        "a\nb",
+        "a\x00b",
+        " a",
+        "a ",
+        "{clip}",
+        "a*",
+        "a?",
+        "[a]",
+        "$HOME",
+    ]
+    + ["\udcff", "x" * 201, "点" * 70, "mean"],
+)
+def test_clip_names_that_are_not(name):
+    with pytest.raises(InputError, match="key: .* rename the clip"):
+        check_clip_name(name, "key")
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", "..", "a\n", "ü", "a;b"])
+def test_names_that_are_not(name):
+    with pytest.raises(InputError, match="key: the name"):
+        check_name(name, "key")
+
+
+def test_digests_follow_the_content_alone():
+    assert digest({"a": 1, "b": [1.5]}) == digest({"b": [1.5], "a": 1}) != digest({"a": 1, "b": [1.6]})
