@@ -23,7 +23,10 @@ NUMBERS = (
     "evaluate_clip",
     "collect_psnr",
 )
-FIGURES = {"psnr.png": "PSNR of bicubic and of each network, per clip", "crops_deepsr.png": "Crops of the honest system"}
+PICTURES = {
+    "psnr.png": "PSNR of bicubic and of each network, per clip",
+    "crops/deepsr/demo/city_b.png": "Crops of a test clip, where motion drafts gain most and least",
+}
 BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
@@ -52,7 +55,7 @@ def short_table(table):
 
 def block(table):
     """The README's results: the table and a picture, as the run made them."""
-    pictures = "\n\n".join(f"![{text}](docs/{name})" for name, text in FIGURES.items())
+    pictures = "\n\n".join(f"![{text}](docs/{Path(name).name})" for name, text in PICTURES.items())
     return (
         "PSNR (dB) and SSIM on luma, x4. **article is an oracle**: its drafts are the ground truth, blurred, so compare it\n"
         "with nothing but itself; its LR frames are also made otherwise (`cv2`). The others see low resolution only.\n\n"
@@ -67,8 +70,8 @@ def rewrite(readme, text):
 
 if __name__ == "__main__":
     shutil.copy(ROOT / "results/psnr.csv", ROOT / "docs/psnr.csv")
-    for name in FIGURES:
-        shutil.copy(ROOT / "results/figures" / name, ROOT / "docs" / name)
+    for name in PICTURES:
+        shutil.copy(ROOT / "results/figures" / name, ROOT / "docs")
     (ROOT / "docs/made_with.json").write_text(json.dumps(made_with(), indent=1, sort_keys=True) + "\n")
     readme = ROOT / "README.md"
     readme.write_text(rewrite(readme.read_text(), block(pd.read_csv(ROOT / "docs/psnr.csv"))))
