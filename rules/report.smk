@@ -1,8 +1,235 @@
 """
-What people look at.
+What people look at: figures, a report page, and where the numbers come from.
 
-Needs: results/psnr.csv and the scores, pictures and histories behind it
-Makes: results/figures/*
+Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
+Makes: results/figures/{figure}.png, .svg                           psnr, gain, frames, training, and sweep if there is one
+       results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
+       results/provenance.json   config, code, packages, machine and data behind the table
+       results/benchmarks.csv    time and memory of every job
+       results/report.html       all of it on one page that works offline
 """
 
-FIGURES = []
+from deepsr.drafts import is_oracle
+
+CLIPS = [
+    (name, dataset, clip)
+    for name, experiment in EXPERIMENTS.items()
+    for dataset in experiment["score"]
+    for clip in DATASETS[dataset].test
+]
+USED = list(
+    dict.fromkeys(
+        (dataset, clip)
+        for experiment in EXPERIMENTS.values()
+        for dataset, clips in [
+            (experiment["train"], DATASETS[experiment["train"]].train),
+            *((dataset, DATASETS[dataset].test) for dataset in experiment["score"]),
+        ]
+        for clip in clips
+    )
+)  # clips that are trained on or scored
+SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
+CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
+# Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
+SIGMAS = {
+    name: experiment["drafts"]["sigmas"][0]
+    for name, experiment in EXPERIMENTS.items()
+    if len(experiment["drafts"].get("sigmas", [])) == 1
+}
+CHARTS = ["psnr", "gain", "frames", "training", *(["sweep"] if len(SIGMAS) >= 3 else [])]
+FIGURES = [
+    *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
+    *CROPS,
+    *scored("results/figures/crops/{experiment}/{dataset}/{clip}.svg"),
+]
+REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
+
+
+rule plot_psnr:
+    """PSNR of bicubic and every experiment, per clip."""
+    input:
+        table="results/psnr.csv",
+    output:
+        png="results/figures/psnr.png",
+        svg="results/figures/psnr.svg",
+    log:
+        "results/logs/plot_psnr.log",
+    benchmark:
+        "results/benchmarks/plot_psnr.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        code=code("plot_psnr"),
+    script:
+        "../scripts/plot_psnr.py"
+
+
+rule plot_gain:
+    """Gain over bicubic per clip, with confidence intervals."""
+    input:
+        table="results/psnr.csv",
+        scores=SCORES,
+    output:
+        png="results/figures/gain.png",
+        svg="results/figures/gain.svg",
+    log:
+        "results/logs/plot_gain.log",
+    benchmark:
+        "results/benchmarks/plot_gain.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        clips=CLIPS,
+        seed=config["seed"],
+        dpi=config["figures"]["dpi"],
+        code=code("plot_gain"),
+    script:
+        "../scripts/plot_gain.py"
+
+
+rule plot_frames:
+    """PSNR along the frames of each clip."""
+    input:
+        table="results/psnr.csv",
+        scores=SCORES,
+    output:
+        png="results/figures/frames.png",
+        svg="results/figures/frames.svg",
+    log:
+        "results/logs/plot_frames.log",
+    benchmark:
+        "results/benchmarks/plot_frames.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        clips=CLIPS,
+        dpi=config["figures"]["dpi"],
+        code=code("plot_frames"),
+    script:
+        "../scripts/plot_frames.py"
+
+
+rule plot_training:
+    """Loss and validation PSNR over the epochs of each experiment."""
+    input:
+        histories=expand("results/experiments/{experiment}/history.csv", experiment=EXPERIMENTS),
+        summaries=expand("results/experiments/{experiment}/summary.json", experiment=EXPERIMENTS),
+    output:
+        png="results/figures/training.png",
+        svg="results/figures/training.svg",
+    log:
+        "results/logs/plot_training.log",
+    benchmark:
+        "results/benchmarks/plot_training.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        oracle={name: is_oracle(experiment["drafts"]) for name, experiment in EXPERIMENTS.items()},
+        dpi=config["figures"]["dpi"],
+        code=code("plot_training"),
+    script:
+        "../scripts/plot_training.py"
+
+
+rule plot_sweep:
+    """Gain over the standard deviation of the oracle's Gaussian draft."""
+    input:
+        table="results/psnr.csv",
+    output:
+        png="results/figures/sweep.png",
+        svg="results/figures/sweep.svg",
+    log:
+        "results/logs/plot_sweep.log",
+    benchmark:
+        "results/benchmarks/plot_sweep.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        sigmas=SIGMAS,
+        dpi=config["figures"]["dpi"],
+        code=code("plot_sweep"),
+    script:
+        "../scripts/plot_sweep.py"
+
+
+rule plot_crops:
+    """Zoomed crops and error maps of a clip's best and worst frame."""
+    input:
+        scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
+        best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),
+        worst=multiext("results/experiments/{experiment}/{dataset}/{clip}/worst_", *PICTURES),
+    output:
+        png="results/figures/crops/{experiment}/{dataset}/{clip}.png",
+        svg="results/figures/crops/{experiment}/{dataset}/{clip}.svg",
+    log:
+        "results/logs/plot_crops/{experiment}/{dataset}/{clip}.log",
+    benchmark:
+        "results/benchmarks/plot_crops/{experiment}/{dataset}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        oracle=lambda wildcards: is_oracle(settings_of(wildcards)["drafts"]),
+        crop=config["figures"]["crop"],
+        dpi=config["figures"]["dpi"],
+        code=code("plot_crops"),
+    script:
+        "../scripts/plot_crops.py"
+
+
+rule write_provenance:
+    """What the table was made from and with. Runs again when the table, a network or a clip has changed."""
+    input:
+        table="results/psnr.csv",
+        indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
+        summaries=expand("results/experiments/{experiment}/summary.json", experiment=EXPERIMENTS),
+    output:
+        provenance="results/provenance.json",
+    log:
+        "results/logs/write_provenance.log",
+    benchmark:
+        "results/benchmarks/write_provenance.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        clips=USED,
+        config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
+        code=code("write_provenance"),
+    script:
+        "../scripts/write_provenance.py"
+
+
+rule make_report:
+    """One page with the table, the figures, pictures to compare and what was run."""
+    input:
+        table="results/psnr.csv",
+        provenance="results/provenance.json",
+        charts=expand("results/figures/{chart}.svg", chart=CHARTS),
+        crops=CROPS,
+        scores=SCORES,
+    output:
+        report="results/report.html",
+        benchmarks="results/benchmarks.csv",
+    log:
+        "results/logs/make_report.log",
+    benchmark:
+        "results/benchmarks/make_report.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        clips=CLIPS,
+        benchmarks="results/benchmarks",
+        template=settings.digest((Path(workflow.basedir) / "deepsr/report.html").read_text(encoding="utf-8")),
+        code=code("make_report"),
+    script:
+        "../scripts/make_report.py"

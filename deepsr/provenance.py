@@ -1,0 +1,66 @@
+"""Where results come from: code, packages, machine, data. No names of hosts or users."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def sha256(path):
+    """Hash of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_state(root=ROOT):
+    """Commit of the checkout at `root`, and whether its files are those of the commit: {"commit": ..., "clean": bool}.
+
+    None if `root` is not the top of a git checkout, or git is not there.
+    """
+    try:
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != Path(root).resolve():
+            return None
+        return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not _git(root, "status", "--porcelain")}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(root, *arguments):
+    return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def packages():
+    """Versions of all packages in the environment: {name: version}."""
+    found = {package.metadata["Name"]: package.version for package in distributions()}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def machine():
+    """CPU model, logical cores, main memory in GiB, operating system and Python of this machine."""
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": _cpu_model(),
+        "logical_cores": os.cpu_count(),
+        "ram_gib": round(pages / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_model():
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or "unknown")
+
+
+def clip_facts(index):
+    """What identifies a clip's frames, out of its index (deepsr.frames)."""
+    facts = {"frames": len(index["members"]), "width": index["width"], "height": index["height"], "sha256": index["sha256"]}
+    return facts | ({"lr_sha256": index["lr"]["sha256"]} if index.get("lr") else {})

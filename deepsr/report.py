@@ -1,0 +1,190 @@
+"""The report: one HTML page that holds everything it shows and asks nothing of any network."""
+
+import base64
+from pathlib import Path
+
+import cv2
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+
+from deepsr.figures import crop_window
+
+WINDOW = 320  # HR pixels; side of the pictures that can be compared
+COLUMNS = {  # of the table: title and number format
+    "experiment": ("experiment", ""),
+    "sequence": ("clip", ""),
+    "gain": ("gain in dB", "+.2f"),
+    "psnr_bicubic": ("PSNR bicubic", ".2f"),
+    "psnr_deepsr": ("PSNR DeepSR", ".2f"),
+    "psnr_lanczos": ("PSNR Lanczos", ".2f"),
+    "ssim_bicubic": ("SSIM bicubic", ".4f"),
+    "ssim_deepsr": ("SSIM DeepSR", ".4f"),
+    "dataset": ("data set", ""),
+    "drafts": ("drafts", ""),
+    "scale": ("scale", "d"),
+    "frames": ("frames", "d"),
+}
+CHARTS = {
+    "psnr": (
+        "PSNR per clip",
+        "Bars start at 0 dB; behind each stands the PSNR, and then the gain over bicubic. Experiments stand together if "
+        "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
+        "oracles: they see the ground truth.",
+    ),
+    "gain": (
+        "Gain over bicubic",
+        "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
+        "resamples. It says how sure the mean is for these clips; other footage may differ by more. Oracles have an axis of "
+        "their own.",
+    ),
+    "frames": (
+        "PSNR along the frames",
+        "Dotted grey is bicubic; where a line comes close to it, the network adds little. Frames at a clip's ends have "
+        "fewer neighbours for motion drafts. The axes differ from clip to clip.",
+    ),
+    "training": (
+        "Training",
+        "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
+        "filter if the experiment has a warm start. The circle is the epoch that was kept, the best one.",
+    ),
+    "sweep": (
+        "Gain over the blur of the oracle's draft",
+        "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
+        "how much gain.",
+    ),
+}
+CROPS = (
+    "Above, the clip's frame with the largest gain, and in it the window where DeepSR gains most; below, the frame with the "
+    "least gain, and in it the window where it gains least (among the half of the windows where bicubic errs most, since in "
+    "flat areas nothing can be seen). Under each picture the PSNR of Y in the window. Bright spots in the error maps are "
+    "errors; both maps have one scale."
+)
+
+
+def render(table, provenance, used, charts, crops, examples):
+    """The page as text.
+
+    table: of figures.read_table; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
+    charts: paths of SVG files, named as in CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
+    examples: {(experiment, dataset, clip): of figures.read_examples}.
+    """
+    charts = {Path(path).stem: path for path in charts}
+    parts = []
+    for oracle in (False, True):
+        rows = table[table["oracle"] == oracle]
+        names = set(rows["experiment"])
+        if len(rows):
+            parts.append(
+                {
+                    "oracle": oracle,
+                    "rows": [_cells(row) for _, row in rows.iterrows()],
+                    "best": _best(rows),
+                    "sliders": [
+                        _slider(key, which, e)
+                        for key, both in examples.items()
+                        if key[0] in names
+                        for which, e in both.items()
+                    ],
+                    "crops": [(key, _webp(cv2.imread(str(path)), 90)) for key, path in crops.items() if key[0] in names],
+                }
+            )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        parts=parts,
+        columns=[(title, bool(form)) for title, form in COLUMNS.values()],
+        charts=[
+            (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in CHARTS.items() if name in charts
+        ],
+        crops_caption=CROPS,
+        provenance=provenance,
+        config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
+        used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
+        total=duration(used["seconds"].sum()),
+    )
+
+
+def read_benchmarks(folder):
+    """What jobs took, from Snakemake's benchmark files: DataFrame with rule, job, seconds, cpu_seconds, peak_mb.
+
+    Values that Snakemake could not measure, in jobs of less than a second, are nan.
+    """
+    rows = []
+    for path in sorted(Path(folder).rglob("*.tsv")):
+        rule, *job = path.relative_to(folder).with_suffix("").parts
+        measured = pd.to_numeric(pd.read_csv(path, sep="\t").iloc[-1].drop("h:m:s"), errors="coerce")
+        rows.append((rule, "/".join(job), measured["s"], measured["cpu_time"], measured["max_rss"]))
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"])
+
+
+def duration(seconds):
+    """Seconds as a person says them: 7.5 s, 8 min 41 s, 2 h 3 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _cells(row):
+    """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by."""
+    cells = []
+    for key, (_, form) in COLUMNS.items():
+        value = row[key]
+        if not form:
+            cells.append((value, None))
+        elif np.isfinite(value):
+            cells.append((format(int(value) if form == "d" else value, form), repr(float(value))))
+        else:
+            cells.append(("∞" if value > 0 else "–", "Infinity" if value > 0 else ""))
+    return bool(row["mean"]), cells
+
+
+def _best(rows):
+    """The mean row with the largest gain, for each data set."""
+    means = rows[rows["mean"] & np.isfinite(rows["gain"])]
+    return [group.loc[group["gain"].idxmax()].to_dict() for _, group in means.groupby("dataset", sort=False)]
+
+
+def _slider(key, which, example):
+    top, left, height, width = crop_window(
+        example["hr"], example["bicubic"], example["deepsr"], WINDOW, worst=which == "worst"
+    )
+    window = np.s_[top : top + height, left : left + width]
+    return {
+        "key": key,
+        "which": {"best": "largest", "worst": "least"}[which],
+        "frame": example["frame"],
+        "bicubic": example["psnr_bicubic"],
+        "deepsr": example["psnr_deepsr"],
+        "width": width,
+        "height": height,
+        "pictures": {name: _webp(example[name][window], 95) for name in ("hr", "bicubic", "deepsr")},
+    }
+
+
+def _usage(rule, jobs):
+    peak = jobs["peak_mb"].max()
+    numbers = [
+        (str(len(jobs)), len(jobs)),
+        (duration(jobs["seconds"].sum()), jobs["seconds"].sum()),
+        (duration(jobs["seconds"].max()), jobs["seconds"].max()),
+        ("–", "") if np.isnan(peak) else (f"{peak:.0f} MB", peak),
+    ]
+    return [(rule, None), *numbers]
+
+
+def _webp(picture, quality):
+    """A picture, uint8 BGR, as the address of an image that holds its own bytes."""
+    return _uri("webp", cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes())
+
+
+def _uri(kind, data):
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,24 @@
+import json
+from pathlib import Path
+
+from job import job
+
+from deepsr import figures, report
+from deepsr.files import atomic
+
+with job(snakemake) as log:
+    used = report.read_benchmarks(snakemake.params.benchmarks)
+    with atomic(snakemake.output.benchmarks) as part:
+        used.to_csv(part, index=False)
+    clips = [tuple(clip) for clip in snakemake.params.clips]
+    page = report.render(
+        table=figures.read_table(snakemake.input.table),
+        provenance=json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8")),
+        used=used,
+        charts=snakemake.input.charts,
+        crops=dict(zip(clips, snakemake.input.crops, strict=True)),
+        examples=dict(zip(clips, map(figures.read_examples, snakemake.input.scores), strict=True)),
+    )
+    with atomic(snakemake.output.report) as part:
+        part.write_text(page, encoding="utf-8")
+    log.info("%s, %.1f MB: open it in a browser", snakemake.output.report, len(page) / 1e6)

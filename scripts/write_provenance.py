@@ -1,0 +1,27 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from job import job
+
+from deepsr import provenance
+from deepsr.files import atomic
+from deepsr.sequence import read_index
+
+with job(snakemake):
+    clips = {}
+    for (dataset, clip), path in zip(snakemake.params.clips, snakemake.input.indexes, strict=True):
+        clips.setdefault(dataset, {})[clip] = provenance.clip_facts(read_index(path))
+    summaries = zip(snakemake.params.config["experiments"], snakemake.input.summaries, strict=True)
+    facts = {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "table_sha256": provenance.sha256(snakemake.input.table),
+        "git": provenance.git_state() or "not a git checkout",
+        "machine": provenance.machine(),
+        "packages": provenance.packages(),
+        "clips": clips,
+        "networks": {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in summaries},
+        "config": snakemake.params.config,
+    }
+    with atomic(snakemake.output.provenance) as part:
+        part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
