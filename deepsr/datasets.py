@@ -131,6 +131,13 @@ class Folder(DataSet):
 class Reds(DataSet):
     """REDS (deepsr.reds). Clips are called train_000 or val_000, since both archives number theirs from 000."""
 
+    def __init__(self, name, keys):
+        super().__init__(name, keys)
+        if keys.get("lr", "official") != "official":
+            raise InputError(
+                f"config: datasets.{name}.lr is {keys['lr']!r}; for source reds it must be official, or left out."
+            )
+
     def known(self, role):
         archive, clips = reds.clips(self.split, role)
         return [f"{archive.removesuffix('_sharp')}_{clip}" for clip in clips]
@@ -144,7 +151,8 @@ class Reds(DataSet):
 
     def full_name(self, clip, role):
         archive, _ = reds.clips(self.split, role)
-        return f"{archive.removesuffix('_sharp')}_{clip}"
+        part = archive.removesuffix("_sharp")
+        return clip if clip.startswith(f"{part}_") else f"{part}_{clip}"
 
     def _archives(self, clip):
         """(archive, number of the clip) of the HR frames and, if the official LR frames are wanted, of these."""
@@ -201,8 +209,14 @@ class Reds(DataSet):
 
 
 def check_overlap(name, experiment, datasets):
-    """Refuse to score an experiment on a clip that its network was trained on."""
+    """Refuse an experiment without clips, and one that is scored on a clip its network was trained on."""
     trained = datasets[experiment["train"]]
+    for role, dataset in [("train", trained), *(("test", datasets[scored]) for scored in experiment["score"])]:
+        if not getattr(dataset, role):
+            raise InputError(
+                f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
+                "that the folder holds a folder of frames for each clip."
+            )
     seen = {trained.identity(clip) for clip in trained.train}
     for dataset in experiment["score"]:
         both = [clip for clip in datasets[dataset].test if datasets[dataset].identity(clip) in seen]
