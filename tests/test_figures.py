@@ -44,7 +44,12 @@ def read(tmp_path):
 @pytest.fixture
 def table(read):
     rows = [row("article", "city", 36.5, oracle=True), row("article", "bike", 34.5, 25.0, oracle=True)]
-    rows += [row("deepsr", "city", 27.0), row("deepsr", "bike", 26.5), row("single", "city", 26.25), row("single", "bike", 26.0)]
+    rows += [
+        row("deepsr", "city", 27.0),
+        row("deepsr", "bike", 26.5),
+        row("single", "city", 26.25),
+        row("single", "bike", 26.0),
+    ]
     return read(rows)
 
 
@@ -239,7 +244,9 @@ def test_a_network_that_was_not_trained_has_a_figure_too(tmp_path):
 
 def test_sweep_is_drawn_in_order_of_sigma(read):
     sigmas = {"c": 2.0, "a": 0.5, "b": 1.0}
-    table = read([row(name, "city", 26.0 + 10 / s, oracle=True) for name, s in sigmas.items()] + [row("deepsr", "city", 27.0)])
+    table = read(
+        [row(name, "city", 26.0 + 10 / s, oracle=True) for name, s in sigmas.items()] + [row("deepsr", "city", 27.0)]
+    )
     figure = figures.plot_sweep(table, sigmas)
     assert figures.ORACLE in joined(figure)
     city, mean = figure.axes[0].lines[:2]
