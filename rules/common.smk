@@ -73,6 +73,16 @@ def scored(pattern):
     ]
 
 
+def growing(amount, per_input_mb=0):
+    """A resource that grows with the size of a job's input, and doubles each time that the job is tried again."""
+
+    def needed(wildcards, input, attempt):
+        from_input = per_input_mb * input.size_mb if per_input_mb else 0
+        return round((amount + from_input) * 2 ** (attempt - 1))
+
+    return needed
+
+
 wildcard_constraints:
     experiment=r"[\w-]+",
     dataset=r"[\w-]+",

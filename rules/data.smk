@@ -6,6 +6,7 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
        results/frames/demo/{clip}.zip        the frames of a demo clip, as PNG files
        data/reds/{archive}.zip               an archive of REDS, which is read in place
        data/reds/{archive}/{number}.zip      or a single clip of it
+       results/lr/{dataset}_x{scale}/{clip}.csv   how far given LR frames are from our own
 """
 
 from deepsr import demo, reds
@@ -128,3 +129,30 @@ rule index_clip:
         code=code("index_clip"),
     script:
         "../scripts/index_clip.py"
+
+
+rule compare_lr:
+    """Given LR frames beside our own degradations of the HR frames: PSNR in dB in RGB, and the largest difference of 255.
+
+    Made only when asked for, as results/lr/reds_x4/val_000.csv."""
+    input:
+        index="results/clips/{dataset}/{clip}.json",
+        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+    output:
+        table="results/lr/{dataset}_x{scale}/{clip}.csv",
+    log:
+        "results/logs/compare_lr/{dataset}_x{scale}/{clip}.log",
+    benchmark:
+        "results/benchmarks/compare_lr/{dataset}_x{scale}/{clip}.tsv"
+    wildcard_constraints:
+        scale="[234]",
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        scale=lambda wildcards: int(wildcards.scale),
+        code=code("compare_lr"),
+    script:
+        "../scripts/compare_lr.py"

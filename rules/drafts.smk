@@ -20,8 +20,8 @@ rule choose_patches:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         scale=lambda wildcards: PATCHES[wildcards.patches]["scale"],
         patches=lambda wildcards: PATCHES[wildcards.patches]["patches"],
@@ -46,8 +46,8 @@ rule make_drafts:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         scale=lambda wildcards: DRAFTS[wildcards.drafts]["scale"],
         degradation=lambda wildcards: DRAFTS[wildcards.drafts]["degradation"],

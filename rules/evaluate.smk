@@ -42,8 +42,8 @@ rule evaluate_clip:
         "../envs/deepsr.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
         degradation=lambda wildcards: settings_of(wildcards)["degradation"],

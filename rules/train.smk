@@ -35,8 +35,8 @@ rule train_network:
         "../envs/deepsr.yaml"
     threads: 4
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(2000, per_input_mb=1),
+        runtime=growing(240),
         gpu=config["gpus"],
     params:
         network=lambda wildcards: settings_of(wildcards)["network"],
@@ -61,8 +61,8 @@ rule export_network:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
