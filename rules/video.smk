@@ -54,7 +54,7 @@ def comparable(wildcards):
 
 
 rule plan_video:
-    """What a video consists of. Everything downstream depends on this file and not on the video's date."""
+    """What a video consists of. Everything downstream takes this file as its input."""
     input:
         files=files_of,
     output:
