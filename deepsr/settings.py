@@ -61,7 +61,7 @@ def check_name(name, key):
 
 def check_clip_name(name, key):
     """Clip names become parts of paths and may hold what people put into folder names, but nothing that leads elsewhere."""
-    unsafe = r"[\x00-\x1f\x7f/\\{}*?\[\]$\ud800-\udfff]"  # the last are bytes that are not UTF-8
+    unsafe = r"[\x00-\x1f\x7f/\\{}<>*?\[\]$\ud800-\udfff]"  # the last are bytes that are not UTF-8
     if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):
         raise InputError(f"{key}: the clip name {name!r} holds characters that are unsafe in a path; rename the clip.")
     if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
