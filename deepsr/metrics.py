@@ -56,7 +56,7 @@ def in_color_space(y, chroma, space):
     if space == "y":
         return y
     if space == "y_matlab":
-        return np.floor(16 + 219 * y + 0.5) / 255
+        return np.floor(16 + 219 * y + 0.5).astype(np.float64) / 255
     return to_bgr(y, chroma) / 255.0
 
 
