@@ -47,9 +47,9 @@ class Settings:
     learning_rate: float
     schedule: str  # "constant" or "cosine" (falls to zero at the last step)
     warmup_steps: int  # the rate rises linearly over this many steps
-    loss: str  # "mse", "charbonnier" or "l1_tv"
+    loss: str  # "mse", "charbonnier", "l1_tv", or "relative": the squared error over that of the bicubic frame
     tv_weight: float  # weight of the total variation in "l1_tv"
-    warm_start: bool  # begin as the best linear filter
+    warm_start: bool  # begin as the best linear filter, and train as `deepsr.warm_start` says
     augment: bool  # flips and rotations by 90 degrees
     average: float  # decay of the exponential average of the weights; 0: none
     border: int  # pixels at a patch's edge that do not count: the network sees zero padding there
@@ -97,11 +97,11 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     training, validation = _choose(pool, settings)
     fingerprint = _fingerprint(shards, settings, start_weights)
     model = networks.NETWORKS[settings.network](pool.shape[0])
-    loop = _Loop(model, pool, training, validation, settings, devices)
+    start = _start(model, pool, training, settings, start_weights)
+    loop = _Loop(model, pool, training, validation, settings, devices, start)
     state = _resume(checkpoint, fingerprint)
     if state is None:
-        start = _start(model, pool, training, settings, start_weights)
-        state = loop.begin(networks.flatten(start))
+        state = loop.begin(networks.flatten(start.weights))
     loop.run(state, lambda: _save_checkpoint(checkpoint, state, fingerprint), Path(out_model))
     _save_model(model, state["best"], out_model)
     history = json.loads(state["history"])
@@ -133,9 +133,11 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
 class _Loop:
     """The loop over epochs and steps. Its state is a dict of arrays, all that a checkpoint needs."""
 
-    def __init__(self, model, pool, training, validation, settings, devices):
+    def __init__(self, model, pool, training, validation, settings, devices, start):
         self.model, self.pool, self.settings, self.devices = model, pool, settings, devices
         self.training, self.validation = training, validation
+        self.rates, self.whitening = networks.flatten(start.rates), start.whitening
+        self.first = slice(0, start.weights[0].size)
         self.gradient, self.errors = _compiled(model, settings)
         self.steps = -(-len(training) // settings.batch_size)  # per epoch
         self.micro = MICRO if devices == [None] * len(devices) else -(-settings.batch_size // len(devices))
@@ -205,14 +207,24 @@ class _Loop:
         return loss / len(batch), error / len(batch), gradient / np.float32(len(batch))
 
     def _update(self, state, gradient):
-        """One step of Adam, and of the average of the weights."""
+        """One step of Adam, in the coordinates and at the rates of the start, and of the average of the weights."""
         s, n = self.settings, int(state["step"]) + 1
+        gradient[self.first] = self._whitened(gradient[self.first], ops.transpose)
         state["mean"] = BETA1 * state["mean"] + (1 - BETA1) * gradient
         state["square"] = BETA2 * state["square"] + (1 - BETA2) * gradient * gradient
-        step = np.float32(self.rate(n) * np.sqrt(1 - BETA2**n) / (1 - BETA1**n))
-        state["weights"] = state["weights"] - step * state["mean"] / (np.sqrt(state["square"]) + EPSILON)
+        root = np.sqrt(state["square"] / np.float32(1 - BETA2**n))
+        step = self.rates * (state["mean"] / np.float32(1 - BETA1**n)) / (root + np.float32(EPSILON))
+        step[self.first] = self._whitened(step[self.first])
+        state["weights"] = state["weights"] - np.float32(self.rate(n)) * step
         decay = np.float32(min(s.average, n / (n + 10)))  # short at first, to forget the start
         state["average"] = decay * state["average"] + (1 - decay) * state["weights"]
+
+    def _whitened(self, kernel, turn=lambda matrix: matrix):
+        """The whitening matrix, or its transpose, times the first kernel."""
+        if self.whitening is None:
+            return kernel
+        product = ops.matmul(turn(self.whitening), kernel.reshape(len(self.whitening), -1))
+        return ops.convert_to_numpy(product).ravel()
 
     def rate(self, n):
         """Learning rate of step n = 1, 2, ..."""
@@ -283,15 +295,20 @@ def _compiled(model, settings):
     def objective(weights, drafts, target):
         y, truth = predict(weights, drafts, target)
         square = ops.square(y - truth)
+        error = ops.mean(square, axis=(1, 2))
         if settings.loss == "mse":
-            loss = ops.mean(square, axis=(1, 2))
+            loss = error
+        elif settings.loss == "relative":  # PSNR counts ratios: smooth and textured patches weigh alike
+            bicubic = ops.cast(drafts[:, -1, inside, inside], "float32") / 255
+            reference = ops.mean(ops.square(bicubic - truth), axis=(1, 2))
+            loss = error / (reference + warm_start.SMOOTH / 255**2)
         elif settings.loss == "charbonnier":  # Lai et al., CVPR 2017
             loss = ops.mean(ops.sqrt(square + 1e-6), axis=(1, 2))
         else:  # Liao et al., ICCV 2015: L1 and total variation
             variation = ops.mean(ops.abs(y[:, 1:] - y[:, :-1]), axis=(1, 2))
             variation += ops.mean(ops.abs(y[:, :, 1:] - y[:, :, :-1]), axis=(1, 2))
             loss = ops.mean(ops.abs(y - truth), axis=(1, 2)) + settings.tv_weight * variation
-        return ops.sum(loss), ops.sum(ops.mean(square, axis=(1, 2)))
+        return ops.sum(loss), ops.sum(error)
 
     def errors(weights, drafts, target):
         y, truth = predict(weights, drafts, target)
@@ -373,16 +390,13 @@ def _choose(pool, settings):
 
 
 def _start(model, pool, training, settings, start_weights):
-    """The weights (list of arrays) that a training begins with."""
-    if start_weights is not None:
-        return _load_weights(start_weights, model)
+    """What a training begins with: weights, step scales and coordinates (`warm_start.Start`)."""
     rng = np.random.default_rng([settings.seed, 3])
-    weights = [_glorot(rng, weight.shape) if len(weight.shape) > 1 else np.zeros(weight.shape) for weight in model.weights]
+    weights = [_glorot(rng, w.shape) if len(w.shape) > 1 else np.zeros(w.shape) for w in model.weights]
+    start = warm_start.Start(weights, [np.ones(w.shape) for w in weights], None)
     if settings.warm_start:
-        if settings.network != "deepsr":
-            raise InputError(f"training.warm_start: the network {settings.network} has none; switch it off.")
-        weights = warm_start.embed(weights, *warm_start.fit_filter(pool, training, settings.seed))
-    return weights
+        start = warm_start.make(model, weights, pool, training, settings.loss == "relative", settings.seed)
+    return start if start_weights is None else start._replace(weights=_load_weights(start_weights, model))
 
 
 def _glorot(rng, shape):

@@ -24,9 +24,14 @@ def noise_pool(n=60, drafts=2, size=24):
     return Pool(x, np.round(y).astype(np.uint8))
 
 
-def test_recovers_a_known_filter():
-    pool = noise_pool()
-    kernel, bias = warm_start.fit_filter(pool, np.arange(60), seed=1)
+def best_filter(pool, indices, relative=False):
+    drafts = pool.shape[0]
+    return warm_start.solve_filter(warm_start.normal_matrix(pool, indices, 11, relative, seed=1), 11, drafts)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_recovers_a_known_filter(relative):
+    kernel, bias = best_filter(noise_pool(), np.arange(60), relative)
     expected = np.zeros((11, 11, 2))
     expected[5, 5, 0], expected[5, 4, 0], expected[3, 8, 1] = 0.5, 0.1, 0.25
     assert np.abs(kernel - expected).max() < 5e-3
@@ -35,26 +40,81 @@ def test_recovers_a_known_filter():
 
 def test_identical_drafts_and_flat_patches_do_not_break_it():
     x = np.full((5, 3, 20, 20), 100, np.uint8)
-    kernel, bias = warm_start.fit_filter(Pool(x, x[:, 0]), np.arange(5), seed=1)
-    assert np.isfinite(kernel).all()
+    pool = Pool(x, x[:, 0])
+    kernel, bias = best_filter(pool, np.arange(5))
     assert kernel.sum() * 100 / 255 + bias == pytest.approx(100 / 255, abs=1e-3)
+    model = networks.build_deepsr(3)
+    start = warm_start.make(model, [np.zeros(w.shape) for w in model.weights], pool, np.arange(5), True, 1)
+    assert all(np.isfinite(weight).all() for weight in start.weights)
 
 
-def test_network_equals_the_filter_at_the_start():
+def test_the_relative_loss_prefers_the_patches_that_bicubic_gets_right():
+    """Half the patches are nearly right and want the identity; the others, hopeless, want a darker picture."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(100, 256, (80, 1, 20, 20), dtype=np.uint8)
+    y = x[:, 0].copy()
+    y[::2] //= 2
+    plain, relative = (best_filter(Pool(x, y), np.arange(80), relative)[0][5, 5, 0] for relative in (False, True))
+    assert abs(plain - 0.75) < 0.05
+    assert relative > 0.95
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_sums_are_exact(relative):
+    pool = noise_pool()
+    one = warm_start.normal_matrix(pool, np.arange(60), 11, relative, seed=1)
+    assert np.array_equal(one, np.round(one))
+    assert one.max() < 2**53
+    assert np.array_equal(one, one.T)
+
+
+def test_whitened_windows_are_white():
+    """Neighbouring drafts that are nearly equal have variances far apart; in the new coordinates they have not."""
+    pool = noise_pool(200)
+    pool.drafts[:, 1] = np.clip(pool.drafts[:, 0].astype(int) + pool.drafts[:, 1] // 16, 0, 255)
+    matrix, effective = warm_start.whiten(warm_start.normal_matrix(pool, np.arange(200), 3, False, seed=1), 3, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(pool.drafts / 255, (3, 3), axis=(2, 3))
+    rows = windows.transpose(0, 2, 3, 4, 5, 1).reshape(-1, 18)
+    before, after = (np.linalg.eigvalsh(np.cov(x.T)) for x in (rows, rows @ matrix))
+    assert before.max() / before.min() > 100
+    assert after.max() < 1.1
+    assert after.sum() == pytest.approx(effective, rel=0.05)
+    white = np.cov((rows @ matrix).T)
+    assert np.abs(white - np.diag(np.diag(white))).max() < 0.05
+
+
+@pytest.mark.parametrize("network, size", [("deepsr", 11), ("srcnn", 9)])
+def test_network_equals_the_filter_at_the_start(network, size):
     rng = np.random.default_rng(3)
-    kernel = rng.normal(0, 0.02, (11, 11, 2)).astype(np.float32)
-    kernel[5, 5] += 0.5
-    model = networks.build_deepsr(2)
-    start = [rng.normal(0, 0.05, w.shape) for w in model.weights]
-    model.set_weights(warm_start.embed(start, kernel, np.float32(0.02)))
+    kernel = rng.normal(0, 0.02, (size, size, 2)).astype(np.float32)
+    kernel[size // 2, size // 2] += 0.5
+    model = networks.NETWORKS[network](2)
+    weights, rates = warm_start.embed(model, [rng.normal(0, 0.05, w.shape) for w in model.weights], kernel, 0.02)
+    model.set_weights(weights)
+    assert [rate.shape for rate in rates] == [weight.shape for weight in weights]
     x = rng.random((1, 60, 60, 2), np.float32)
     out = np.asarray(model([x[..., :1], x[..., 1:]]))[0, :, :, 0]
-    windows = np.lib.stride_tricks.sliding_window_view(x[0], (11, 11), axis=(0, 1))
+    windows = np.lib.stride_tricks.sliding_window_view(x[0], (size, size), axis=(0, 1))
     expected = np.einsum("ijcxy,xyc->ij", windows, kernel) + 0.02
-    assert np.abs(out[5:-5, 5:-5] - expected).max() < 3e-3
+    inside = slice(size // 2, -(size // 2))
+    assert np.abs(out[inside, inside] - expected).max() < 3e-3
+
+
+def test_random_features_use_their_activation():
+    """The other channels of the first layer see the image's structure, not its brightness."""
+    pool = noise_pool()
+    model = networks.build_deepsr(2)
+    random = [np.zeros(w.shape) for w in model.weights]
+    start = warm_start.make(model, random, pool, np.arange(60), False, seed=1)
+    x = pool.drafts[:8].transpose(0, 2, 3, 1) / np.float32(255)
+    weights = [start.weights[0], start.weights[1]]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), axis=(1, 2))
+    before_tanh = np.einsum("nijcxy,xycf->nijf", windows, weights[0][..., 1:], optimize=True) + weights[1][1:]
+    assert np.abs(before_tanh.mean()) < 0.05
+    assert before_tanh.std() == pytest.approx(warm_start.GAIN, rel=0.15)
 
 
 def test_patches_smaller_than_the_filter():
     x = np.zeros((4, 1, 10, 10), np.uint8)
     with pytest.raises(InputError, match="smaller than the 11-pixel filter"):
-        warm_start.fit_filter(Pool(x, x[:, 0]), np.arange(4), seed=1)
+        best_filter(Pool(x, x[:, 0]), np.arange(4))
