@@ -24,7 +24,7 @@ def folder(path, **keys):
 
 def test_the_demo():
     data = DataSet("demo", {"source": "demo"})
-    assert data.train == ["city_a", "street"] and data.test == ["city_b", "bicycle"]
+    assert data.train and data.test and set(data.train + data.test) <= set(demo.SHOTS)
     assert not {data.identity(clip) for clip in data.train} & {data.identity(clip) for clip in data.test}
     assert DataSet("demo", {"source": "demo", "train": "all"}).train == list(demo.SHOTS)
     assert data.where("street") == {"container": "results/frames/demo/street.zip"}

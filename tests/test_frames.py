@@ -116,6 +116,7 @@ def test_a_rotation_in_the_header_is_ignored_so_that_sizes_agree():
     assert image_size(file.getvalue(), "x") == decode(file.getvalue(), "x").shape[:2] == FRAME.shape[:2]
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on a TIFF's tags
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tiff"])
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 def test_a_truncated_image_is_named(tmp_path, suffix, share):
