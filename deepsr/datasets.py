@@ -1,6 +1,6 @@
 """Where clips come from, behind one interface. Light: it is imported whenever the workflow is planned.
 
-Sources: demo (shots of two small videos), folder (the user's frames, path/<clip>/*.png), reds (the REDS data set).
+Sources: demo (shots of three small videos), folder (the user's frames, path/<clip>/*.png), reds (the REDS data set).
 """
 
 from functools import cached_property
