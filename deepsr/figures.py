@@ -25,7 +25,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 GREY = "#8c8c8c"
 TINT = "#fdf0dc"
 ORACLE = "ORACLE (uses the ground truth)"
-WIDTH = 6.5  # inches
+WIDTH = 5.5  # inches; the text can be read on a phone's screen and in a paper's column and a half
 
 matplotlib.rcParams.update(
     {
@@ -292,34 +292,29 @@ def plot_training(runs):
     figure = Figure(figsize=(WIDTH, 1.9 * len(runs)), layout="constrained")
     parts = np.atleast_1d(figure.subfigures(len(runs), 1))
     for part, (name, (oracle, history, summary)) in zip(parts, runs.items(), strict=True):
-        _title(part, name, oracle)
+        kept = summary["kept_epoch"], summary["val_psnr_kept"]
+        _title(part, f"{name}, kept: epoch {kept[0]}, {kept[1]:.2f} dB", oracle)
         color, marker = looks[name]
         look = {"color": color, "marker": marker, "linestyle": "--" if oracle else "-"}
         look["markevery"] = max(1, len(history) // 12)
         loss, validation = part.subplots(1, 2)
         trained = history.dropna(subset=["loss"])
         loss.plot(trained["epoch"], trained["loss"], **look)
-        loss.set_ylabel("training loss")
+        loss.set_title("training loss")
         if trained.empty:
             loss.text(0.5, 0.5, "not trained: closed-form start", ha="center", va="center", transform=loss.transAxes)
-        else:
-            loss.set_yscale("log")
-            loss.yaxis.set_major_formatter("{x:g}")
-            loss.yaxis.set_minor_formatter("{x:g}")
         validation.plot(history["epoch"], history["val_psnr"], **look)
-        validation.set_ylabel("validation PSNR in dB")
         start = history["val_psnr"].iloc[0]
         validation.axhline(start, color=GREY, linestyle=":", linewidth=1)
         validation.annotate(
             "start", (1, start), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#555555"
         )
-        kept = summary["kept_epoch"], summary["val_psnr_kept"]
         validation.plot(*kept, "o", markersize=9, markerfacecolor="none", markeredgecolor="black")
         for axes in (loss, validation):
             axes.set_xlabel("epoch")
             axes.margins(x=0.08, y=0.2)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        validation.set_title(f"kept: epoch {kept[0]}, {kept[1]:.2f} dB", loc="right")
+        validation.set_title("validation PSNR in dB")
     return figure
 
 
@@ -337,7 +332,7 @@ def plot_sweep(table, sigmas):
     axes.axhline(0, color=GREY, linewidth=1)
     axes.set_xlabel("standard deviation of the Gaussian blur in HR pixels")
     axes.set_ylabel("gain over bicubic in dB")
-    _label_ends(axes, ends)
+    _label_ends(axes, ends, space=0.055)
     return figure
 
 
@@ -384,10 +379,10 @@ def _title(part, title, oracle):
     part.suptitle(f"{ORACLE}: {title}" if oracle else title, weight="bold", x=0.01, ha="left", fontsize=10)
 
 
-def _label_ends(axes, ends):
-    """Name lines at their right ends; names too close to each other are moved apart. ends: [(y, name, colour)]"""
+def _label_ends(axes, ends, space=0.11):
+    """Name lines at their right ends; names less than `space` of the axis apart are moved. ends: [(y, name, colour)]"""
     low, high = axes.get_ylim()
-    step, last = 0.11 * (high - low), -np.inf
+    step, last = space * (high - low), -np.inf
     for y, name, color in sorted((end for end in ends if np.isfinite(end[0])), key=lambda end: end[0]):
         last = max(y, last + step)
         axes.annotate(
