@@ -239,6 +239,13 @@ def test_motion_drafts_are_closer_to_the_truth_than_bicubic(degradation):
     assert scores[1] > scores[0] and scores[2] > scores[0] + 0.3
 
 
+def test_back_projection_uses_what_the_neighbours_show():
+    clip = shifted_clip()
+    spec = {"kind": "motion", "settings": [setting(), setting(iterations=6)]}
+    mean, projected, _ = drafts_of(spec, low(clip))[2]
+    assert psnr(projected, clip[2], border=16, peak=255) > psnr(mean, clip[2], border=16, peak=255) + 2
+
+
 def test_back_projection_explains_the_lr_frame():
     lr = low(CLIP)
     mean, projected, _ = drafts_of(MOTION, lr)[4]

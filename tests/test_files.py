@@ -19,6 +19,8 @@ def test_writes_and_leaves_nothing_else(tmp_path):
     with atomic(tmp_path / "new" / "a.txt") as part:
         assert part.suffix == ".txt" and part.parent == tmp_path / "new"
         part.write_text("whole")
+        number = part.stat().st_ino
+    assert (tmp_path / "new" / "a.txt").stat().st_ino == number  # renamed, not copied
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.txt"]
     assert (tmp_path / "new" / "a.txt").read_text() == "whole"
 
