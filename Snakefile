@@ -18,6 +18,7 @@ include: "rules/drafts.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/video_common.smk"
 include: "rules/video.smk"
 
 

@@ -208,8 +208,9 @@ class Reds(DataSet):
         return "reds", clip
 
 
-def check_overlap(name, experiment, datasets):
-    """Refuse an experiment without clips, and one that is scored on a clip its network was trained on."""
+def check_overlap(name, experiments, datasets):
+    """Refuse an experiment without clips, and one scored on a clip that its network, or one it starts from, has seen."""
+    experiment = experiments[name]
     trained = datasets[experiment["train"]]
     for role, dataset in [("train", trained), *(("test", datasets[scored]) for scored in experiment["score"])]:
         if not getattr(dataset, role):
@@ -217,7 +218,12 @@ def check_overlap(name, experiment, datasets):
                 f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
                 "that the folder holds a folder of frames for each clip."
             )
-    seen = {trained.identity(clip) for clip in trained.train}
+    lineage, parent = [], name
+    while parent in experiments and parent not in lineage:
+        lineage.append(parent)
+        parent = experiments[parent].get("start")
+    learned = [datasets[experiments[each]["train"]] for each in lineage]
+    seen = {dataset.identity(clip) for dataset in learned for clip in dataset.train}
     for dataset in experiment["score"]:
         both = [clip for clip in datasets[dataset].test if datasets[dataset].identity(clip) in seen]
         if both and not experiment["allow_overlap"]:

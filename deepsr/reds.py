@@ -77,3 +77,11 @@ def bicubic(archive):
 def prefix(archive, clip):
     """The folder of a clip's frames in `archive`, such as "train/train_sharp/000/"."""
     return f"{ARCHIVES[archive]['prefix']}{clip}/"
+
+
+def facts(archive, datasets):
+    """Addresses, byte count and sha256 of an archive: the published ones, unless a data set of the config says otherwise."""
+    known = {"url": [url(archive)], **{key: ARCHIVES[archive][key] for key in ("size", "sha256")}}
+    for keys in datasets.values():
+        known |= keys.get("archives", {}).get(archive, {})
+    return known

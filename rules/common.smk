@@ -1,5 +1,5 @@
 """
-What the other rule files share: the checked config, the clips of each data set, and the fingerprint of the code.
+What all stages share: the checked config, the clips of each data set, and the fingerprint of the code.
 
 Needs: config (config/config.schema.yaml describes it).
 Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
@@ -31,8 +31,8 @@ for path in workflow.configfiles:
 config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["datasets"].items()}
-for name, experiment in EXPERIMENTS.items():
-    checked(check_overlap, name, experiment, DATASETS)
+for name in EXPERIMENTS:
+    checked(check_overlap, name, EXPERIMENTS, DATASETS)
 
 
 PICTURES = ("hr.png", "lr.png", "bicubic.png", "deepsr.png")
@@ -44,7 +44,7 @@ def settings_of(wildcards):
 
 @cache
 def code(script):
-    """Fingerprints of the deepsr modules that a script imports: a change of what they do re-runs its rule."""
+    """Fingerprints of the deepsr modules that a script imports: a change of what they do re-runs what it makes."""
     return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py")
 
 
@@ -81,6 +81,25 @@ def growing(amount, per_input_mb=0):
         return round((amount + from_input) * 2 ** (attempt - 1))
 
     return needed
+
+
+def shards(wildcards):
+    experiment = settings_of(wildcards)
+    dataset = experiment["train"]
+    return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
+
+
+def start_weights(wildcards):
+    """The weights that an experiment starts from: another experiment's or a file's."""
+    start = settings_of(wildcards)["start"]
+    return f"results/experiments/{start}/model.keras" if start in EXPERIMENTS else start or []
+
+
+# What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
+# Snakemake has no rule by which it would delete it.
+def absent(names):
+    """Regular expression of those names that have no file in data/reds."""
+    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
 
 
 wildcard_constraints:

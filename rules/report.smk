@@ -228,7 +228,7 @@ rule make_report:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
-        benchmarks="results/benchmarks",
+        benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
         template=settings.digest((Path(workflow.basedir) / "deepsr/report.html").read_text(encoding="utf-8")),
         code=code("make_report"),
     script:

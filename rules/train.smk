@@ -6,18 +6,6 @@ Makes: results/experiments/{experiment}/model.keras, model.onnx, history.csv, su
 """
 
 
-def shards(wildcards):
-    experiment = settings_of(wildcards)
-    dataset = experiment["train"]
-    return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
-
-
-def start_weights(wildcards):
-    """The weights that an experiment starts from: another experiment's or a file's."""
-    start = settings_of(wildcards)["start"]
-    return f"results/experiments/{start}/model.keras" if start in EXPERIMENTS else start or []
-
-
 rule train_network:
     """Train an experiment's network. Killed and run again, it continues from its checkpoint, which lies beside the model."""
     input:

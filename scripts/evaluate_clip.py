@@ -29,7 +29,7 @@ with job(snakemake) as log:
         best = max(best or (gain, i, pictures), (gain, i, pictures), key=lambda example: example[0])
         worst = min(worst or (gain, i, pictures), (gain, i, pictures), key=lambda example: example[0])
         rows.append({"frame": i, **scores})
-    for paths, (_, i, pictures) in ((snakemake.output.best, best), (snakemake.output.worst, worst)):
+    for paths, (*_, pictures) in ((snakemake.output.best, best), (snakemake.output.worst, worst)):
         for path, name in zip(paths, ("hr", "lr", "bicubic", "deepsr"), strict=True):
             with atomic(path) as part:
                 cv2.imwrite(str(part), pictures[name])

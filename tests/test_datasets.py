@@ -138,10 +138,10 @@ def test_a_clip_trained_on_and_scored(tmp_path):
     clips(tmp_path, one=1, two=1)
     both = {"a": folder(tmp_path, train=["one"]), "b": folder(tmp_path, test=["one", "two"])}
     with pytest.raises(InputError, match="config: experiments.mine trains on and scores one; .*allow_overlap: true"):
-        check_overlap("mine", EXPERIMENT, both)
-    check_overlap("mine", {**EXPERIMENT, "allow_overlap": True}, both)
+        check_overlap("mine", {"mine": EXPERIMENT}, both)
+    check_overlap("mine", {"mine": {**EXPERIMENT, "allow_overlap": True}}, both)
     both["b"] = folder(tmp_path, test=["two"])
-    check_overlap("mine", EXPERIMENT, both)
+    check_overlap("mine", {"mine": EXPERIMENT}, both)
 
 
 @pytest.mark.parametrize("way", ["link", "dots", "relative"])
@@ -152,12 +152,12 @@ def test_one_clip_under_two_paths_is_one_clip(tmp_path, way, monkeypatch):
     path = {"link": tmp_path / "link", "dots": tmp_path / "clips/../clips", "relative": Path("clips")}[way]
     both = {"a": folder(tmp_path / "clips", train=["one"]), "b": folder(path)}
     with pytest.raises(InputError, match="trains on and scores one"):
-        check_overlap("mine", EXPERIMENT, both)
+        check_overlap("mine", {"mine": EXPERIMENT}, both)
 
 
 def test_equal_names_in_two_folders_are_two_clips(tmp_path):
     both = {"a": folder(clips(tmp_path / "a", one=1), train=["one"]), "b": folder(clips(tmp_path / "b", one=1))}
-    check_overlap("mine", EXPERIMENT, both)
+    check_overlap("mine", {"mine": EXPERIMENT}, both)
 
 
 def test_reds4_is_not_for_networks_of_the_official_split():
@@ -166,7 +166,7 @@ def test_reds4_is_not_for_networks_of_the_official_split():
         "b": DataSet("b", {"source": "reds", "split": "reds4", "fetch": "clips"}),
     }
     with pytest.raises(InputError, match="trains on and scores train_000, train_011, train_015, train_020"):
-        check_overlap("mine", EXPERIMENT, data)
+        check_overlap("mine", {"mine": EXPERIMENT}, data)
 
 
 @pytest.mark.parametrize("role", ["train", "test"])
@@ -175,4 +175,19 @@ def test_an_experiment_without_clips(tmp_path, role):
     empty.mkdir()
     data = {"a": full, "b": full, {"train": "a", "test": "b"}[role]: folder(empty)}
     with pytest.raises(InputError, match=f"config: datasets.mine.{role} has no clips, which experiments.x needs"):
-        check_overlap("x", EXPERIMENT, data)
+        check_overlap("x", {"x": EXPERIMENT}, data)
+
+
+def test_clips_that_the_network_it_starts_from_has_seen_are_not_scored():
+    data = {
+        "official": DataSet("official", {"source": "reds"}),
+        "reds4": DataSet("reds4", {"source": "reds", "split": "reds4"}),
+    }
+    experiments = {
+        "all": {"train": "official", "score": ["official"], "allow_overlap": False, "start": None},
+        "few": {"train": "reds4", "score": ["reds4"], "allow_overlap": False, "start": "all"},
+    }
+    check_overlap("all", experiments, data)
+    with pytest.raises(InputError, match="train_000, train_011, train_015, train_020"):
+        check_overlap("few", experiments, data)
+    check_overlap("few", {**experiments, "few": {**experiments["few"], "start": None}}, data)

@@ -251,7 +251,8 @@ def test_shipped_configs_can_be_planned(tmp_path, config):
 
 
 def test_config_readme_lists_the_keys_of_the_schema():
-    done = subprocess.run([sys.executable, "-c", "import describe; print(describe.describe(), end='')"], cwd=ROOT / "config", capture_output=True, text=True, check=True)  # fmt: skip
+    command = [sys.executable, "-c", "import describe; print(describe.describe(), end='')"]
+    done = subprocess.run(command, cwd=ROOT / "config", capture_output=True, text=True, check=True)
     assert done.stdout == (ROOT / "config/README.md").read_text(), "run: python config/describe.py"
 
 
