@@ -1,6 +1,5 @@
 import json
 
-import keras
 from job import job
 
 from deepsr.errors import InputError
@@ -8,6 +7,8 @@ from deepsr.files import atomic
 from deepsr.onnx_export import from_keras, to_onnx
 
 with job(snakemake):
+    import keras  # after `job` has quietened TensorFlow
+
     try:
         model = keras.saving.load_model(snakemake.input.model, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a damaged file
