@@ -9,6 +9,7 @@ be, byte for byte, those of a run that nobody has disturbed.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -55,6 +56,13 @@ class Run:
         """Wait until a job of `rule` has started, or the run has ended."""
         while rule not in self.rules and self.process.poll() is None:
             time.sleep(0.02)
+
+    def end(self, timeout=300):
+        """The exit status. A snakemake that hangs is killed: its handler of SIGTERM can wait for itself for ever."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(timeout)
+        self.process.kill()
+        return self.process.wait()
 
     def kill(self, number, target, chance):
         """Send a signal; returns whom it went to."""
@@ -105,7 +113,7 @@ def kill_anywhere(undisturbed, rules, kills, seed, folder, targets=(), tell=prin
             time.sleep(share * (3 if moment == PLANNING else taken.get(moment, 1)))
             number = chance.choice(SIGNALS)
             hit = run.kill(number, chance.choice(TARGETS), chance)
-            status = run.process.wait()
+            status = run.end()
             story.append(f"{number.name} to {hit} at {share:.2f} of {moment}, exit {status}")
             tell(f"  {story[-1]}", flush=True)
         statuses = []
