@@ -342,7 +342,7 @@ def test_the_workflow_makes_a_report_that_is_traced_and_up_to_date(finished, cop
     assert facts["git"] == "not a git checkout"
     index = json.loads((project.path / "results/clips/tiny/tower.json").read_text())
     assert facts["clips"]["tiny"]["tower"]["sha256"] == index["sha256"]
-    assert facts["config"]["experiments"]["deepsr"]["training"]["learning_rate"] == 0.0003  # defaults are filled in
+    assert facts["config"]["experiments"]["deepsr"]["allow_overlap"] is False  # defaults are filled in
     assert facts["packages"]["numpy"] == np.__version__
     names = [name for name in (socket.gethostname(), getpass.getuser()) if len(name) > 4 and name != "localhost"]
     assert not [name for name in names if name in text]
