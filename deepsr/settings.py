@@ -43,9 +43,9 @@ def complete(config, schema):
     for key in ("figures", "videos"):
         config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], kinds)
     for name in config["datasets"]:
-        check_name(name, f"datasets.{name}")
+        check_name(name, f"config: datasets.{name}")
     for name, experiment in config["experiments"].items():
-        check_name(name, f"experiments.{name}")
+        check_name(name, f"config: experiments.{name}")
         config["experiments"][name] = _with_defaults(_overlay(defaults, experiment), kinds["experiment"], kinds)
         _check_experiment(name, config)
     return config
