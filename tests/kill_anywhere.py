@@ -57,6 +57,12 @@ class Run:
         while rule not in self.rules and self.process.poll() is None:
             time.sleep(0.02)
 
+    def rest(self, seconds):
+        """Let the run work for some time, or until it says something new."""
+        deadline, said = time.monotonic() + seconds, self.log.stat().st_size
+        while time.monotonic() < deadline and self.log.stat().st_size == said:
+            time.sleep(0.01)
+
     def end(self, timeout=300):
         """The exit status. A snakemake that hangs is killed: its handler of SIGTERM can wait for itself for ever."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -66,8 +72,6 @@ class Run:
 
     def kill(self, number, target, chance):
         """Send a signal; returns whom it went to."""
-        if self.process.poll() is not None:
-            return "nobody (the run had ended)"
         jobs = psutil.Process(self.process.pid).children()
         if target == "job" and jobs:
             chance.choice(sorted(jobs, key=lambda job: job.pid)).send_signal(number)
@@ -100,22 +104,26 @@ def kill_anywhere(undisturbed, rules, kills, seed, folder, targets=(), tell=prin
     targets: what is asked for.
     """
     chance, failures, expected, taken = random.Random(seed), [], outcome(undisturbed), durations(undisturbed)
-    moments = [PLANNING, *rules]
-    turns = [moment for _ in range(-(-kills // len(moments))) for moment in chance.sample(moments, len(moments))][:kills]
-    for begin in range(0, kills, KILLS_A_ROUND):
-        project = Project(Path(folder) / f"round{begin}")
+    moments, turns, done = [PLANNING, *rules], [], 0
+    while done < kills:
+        project = Project(Path(tempfile.mkdtemp(dir=folder)) / "project")
         project.config = undisturbed.config | {"experiments": {"deepsr": undisturbed.config["experiments"]["deepsr"]}}
-        story = []
-        for moment in sorted(turns[begin : begin + KILLS_A_ROUND], key=moments.index):
-            run, share = Run(project, *targets), chance.uniform(0, 1.1)
-            if moment != PLANNING:
+        turns = turns or chance.sample(moments, len(moments))
+        share = min(KILLS_A_ROUND, kills - done)
+        story, turn, turns = [], sorted(turns[:share], key=moments.index), turns[share:]
+        for moment in turn:
+            run = Run(project, *targets)
+            if moment == PLANNING:
+                time.sleep(chance.uniform(0, 3))
+            else:
                 run.wait_for(moment)
-            time.sleep(share * (3 if moment == PLANNING else taken.get(moment, 1)))
-            number = chance.choice(SIGNALS)
-            hit = run.kill(number, chance.choice(TARGETS), chance)
-            status = run.end()
-            story.append(f"{number.name} to {hit} at {share:.2f} of {moment}, exit {status}")
-            tell(f"  {story[-1]}", flush=True)
+                run.rest(chance.uniform(0, taken.get(moment, 1)))
+            number, target = chance.choice(SIGNALS), chance.choice(TARGETS)
+            if run.process.poll() is None:
+                hit = run.kill(number, target, chance)
+                story.append(f"{number.name} to {hit} in {moment}, exit {run.end()}")
+                tell(f"  {story[-1]}", flush=True)
+        done += len(story)
         statuses = []
         while len(statuses) < 2 and not (statuses and statuses[-1] == 0):
             run = Run(project, *targets)
@@ -128,7 +136,7 @@ def kill_anywhere(undisturbed, rules, kills, seed, folder, targets=(), tell=prin
         elif litter:
             failures.append(f"left behind: {litter}")
         else:
-            tell(f"kills {begin + 1} to {begin + len(story)}: then it ends with the same bytes", flush=True)
+            tell(f"after {len(story)} kills, {done} in all, it ends with the same bytes", flush=True)
             continue
         failures[-1] = f"seed {seed}, {'; '.join(story)}: {failures[-1]}"
         tell(failures[-1], flush=True)
