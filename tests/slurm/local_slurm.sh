@@ -11,6 +11,8 @@ up)
     echo "/etc/slurm/slurm.conf belongs to another SLURM; this script would replace it." >&2
     exit 1
   fi
+  # What a run that was killed left behind.
+  if [ -e /etc/slurm/slurm.conf ]; then "$0" down "$(sed -n 's|^StateSaveLocation=\(.*\)/controller|\1|p' /etc/slurm/slurm.conf)"; fi
   mkdir -p "$state/controller" "$state/node" /etc/slurm
   install -d -o munge -g munge -m 0755 /run/munge
   if [ ! -s /etc/munge/munge.key ]; then
@@ -65,10 +67,13 @@ CONF
   ;;
 down)
   scancel --state=PENDING --state=RUNNING --user=root 2>/dev/null || true
-  for daemon in slurmd slurmctld; do
-    if [ -s "$state/$daemon.pid" ]; then kill "$(cat "$state/$daemon.pid")" || true; fi
+  for file in "$state/slurmd.pid" "$state/slurmctld.pid" /run/munge/munged.pid; do
+    if [ -s "$file" ]; then
+      pid=$(cat "$file")
+      kill "$pid" || true
+      timeout 20 tail --pid="$pid" -f /dev/null || true # until it is gone
+    fi
   done
-  if [ -s /run/munge/munged.pid ]; then kill "$(cat /run/munge/munged.pid)" || true; fi
   rm -f /etc/slurm/slurm.conf /etc/slurm/gres.conf # else every snakemake asks the controller that is gone, for 10 s
   ;;
 *)

@@ -1,5 +1,6 @@
 """The workflow on a real SLURM of one node, which these tests start and stop: same table, requests, and failures."""
 
+import fcntl
 import json
 import os
 import re
@@ -50,11 +51,13 @@ def cluster(tmp_path_factory):
     if reason:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     state = tmp_path_factory.mktemp("slurm")
-    try:
-        subprocess.run([SCRIPT, "up", state], check=True)
-        yield
-    finally:
-        subprocess.run([SCRIPT, "down", state], check=True)
+    with open("/run/lock/deepsr-slurm", "w") as lock:  # a machine has one /etc/slurm: a second test run waits
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            subprocess.run([SCRIPT, "up", state], check=True)
+            yield
+        finally:
+            subprocess.run([SCRIPT, "down", state], check=True)
 
 
 @pytest.fixture
