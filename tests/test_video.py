@@ -381,6 +381,7 @@ print(plan["frames"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_length(tmp_path):
     """10% are less than the frames that the longer video has more, even before they are enlarged."""
     net = network(tmp_path / "network.onnx", 1, channels=1)
