@@ -32,7 +32,7 @@ def make_clip(folder, frames, width, height):
 
 
 def snakemake(folder, clips, *arguments):
-    """Score `clips` (names, or "all") of `folder`/clips; returns seconds and peak MB of snakemake itself."""
+    """Score `clips` (names, or "all") of `folder`/clips; returns seconds and peak MB of the largest process."""
     motion = {"kind": "motion", "settings": [{"iterations": 0}, {"iterations": 6}]}
     config = {
         "datasets": {
@@ -76,7 +76,7 @@ def clips(folder, number, run):
     print(f"{number} clips: planned in {took:.1f} s, {memory:.0f} MB", flush=True)
     names = [f"{i:04d}" for i in range(run)]
     took, memory = snakemake(folder, names)
-    print(f"{run} of them: planned and run in {took:.0f} s, {memory:.0f} MB (snakemake itself)", flush=True)
+    print(f"{run} of them: planned and run in {took:.0f} s, {memory:.0f} MB (largest process)", flush=True)
 
 
 def scored(folder, name, frames, width, height):
