@@ -172,6 +172,7 @@ def test_interrupted_runs_end_with_the_same_table(finished, copy_of, since):
     prepend(project, "evaluate_clip", 'import os, time\nwhile os.path.exists("hang"):\n    time.sleep(0.2)')
     models = {path: path.stat().st_mtime_ns for path in project.path.glob("results/experiments/*/model.*")}
     table = (project.path / "results/psnr.csv").read_bytes()
+    (project.path / "results/psnr.csv").unlink()
     command = project.command("results/psnr.csv", *SLURM)
     log = project.path / "head.log"
 
