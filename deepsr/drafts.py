@@ -18,7 +18,7 @@ import numpy as np
 
 from deepsr.degradation import enlarge, shrink, to_uint8, upscale
 from deepsr.errors import InputError
-from deepsr.flow import dense_flow, sample, sampling_map
+from deepsr.flow import consistency, dense_flow, sample, sampling_map
 
 ORACLES = ("gaussian",)
 
@@ -116,12 +116,13 @@ class Drafts:
 
     def _registered(self, t, k, method, alpha, trust):
         def make():
-            there = sampling_map(self._flow(t, k, method, alpha), self._scale)
-            back = sampling_map(self._flow(k, t, method, alpha), self._scale)
+            forward, backward = self._flow(t, k, method, alpha), self._flow(k, t, method, alpha)
+            there, back = sampling_map(forward, self._scale), sampling_map(backward, self._scale)
             warped = sample(self._enlarged(k), there)
             # Aliasing differs between registered frames and cancels under the blur; what remains is bad registration.
             difference = cv2.GaussianBlur(warped - self._enlarged(t), (0, 0), self._scale)
-            return Neighbour(k, there, back, warped, np.exp(-((difference / trust) ** 2)))
+            weight = np.exp(-((difference / trust) ** 2)) * consistency(forward, backward, self._scale)
+            return Neighbour(k, there, back, warped, weight)
 
         return self._keep(("registered", t, k, method, alpha, trust), make)
 

@@ -5,6 +5,8 @@ import numpy as np
 
 from deepsr.errors import InputError
 
+TOLERANCE = 0.5  # pixels of the low-resolution frame between start and return at which a flow weighs 1/e
+
 
 def dense_flow(target, neighbour, method="dis", alpha=20.0):
     """Where each pixel of `target` is found in `neighbour`.
@@ -44,6 +46,17 @@ def _estimator(method, alpha):
     raise ValueError(f"unknown flow method {method!r}")
 
 
+def consistency(forward, backward, scale):
+    """How well the flows to a frame and back agree, a weight: float32 (h, w, 2) twice -> (h*scale, w*scale) in 0..1.
+
+    Where one goes there and back and does not return, a flow is wrong or there is nothing to be found: an occlusion, a cut
+    (Sundaram et al., ECCV 2010, section 3).
+    """
+    missed = forward + sample(backward, sampling_map(forward, 1), cv2.INTER_LINEAR)
+    weight = np.exp(-np.sum((missed / TOLERANCE) ** 2, axis=2))
+    return cv2.resize(weight, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+
+
 def sampling_map(flow, scale):
     """Where on the HR grid to sample for each HR pixel: flow float32 (h, w, 2) -> float32 (h*scale, w*scale, 2), (x, y)."""
     height, width = flow.shape[0] * scale, flow.shape[1] * scale
@@ -54,5 +67,5 @@ def sampling_map(flow, scale):
 
 
 def sample(image, where, interpolation=cv2.INTER_CUBIC):
-    """`image` at the positions of a `sampling_map`: float32 or uint8 (H, W) and float32 (H, W, 2) -> (H, W)."""
+    """`image` at the positions of a `sampling_map`: float32 or uint8 (H, W) or (H, W, C), and float32 (H, W, 2)."""
     return cv2.remap(image, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

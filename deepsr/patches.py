@@ -11,6 +11,8 @@ from numpy.lib import format as npy
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
+COLUMNS = "frame", "top", "left", "validation", "alone"  # of a table of chosen patches
+
 
 class Shard(NamedTuple):
     """Training patches of one clip, memory-mapped."""
@@ -20,14 +22,15 @@ class Shard(NamedTuple):
     validation: np.ndarray  # bool (N,)
 
 
-def choose(n_frames, height, width, size, per_frame, frames, validation_frames, seed):
+def choose(n_frames, height, width, size, per_frame, alone, frames, validation_frames, seed):
     """Choose random patch positions in a clip.
 
     n_frames, height, width: of the clip, sides already cropped to the scale; size: side of a patch in pixels;
-    per_frame: patches per chosen frame; frames: frames to choose for training (None = all);
+    per_frame: patches per chosen frame; alone: share of the training patches whose drafts see no neighbours, so that the
+    network knows frames to which neighbours add nothing; frames: frames to choose for training (None = all);
     validation_frames: how many frames at the end of the clip are held out of training, for validation.
-    Returns int32 (N, 4): frame, top, left, validation (0 or 1); ordered by frame. Raises InputError if a patch is larger
-    than the frame or the clip is too short.
+    Returns int32 (N, 5): frame, top, left, validation (0 or 1), alone (0 or 1); ordered by frame. Raises InputError if a
+    patch is larger than the frame or the clip is too short.
     """
     if size > min(height, width):
         raise InputError(f"patches.size: {size} is larger than the frames ({width}x{height}); choose a smaller patch.")
@@ -45,7 +48,9 @@ def choose(n_frames, height, width, size, per_frame, frames, validation_frames, 
     rows = np.repeat(chosen, per_frame)
     top = random.integers(0, height - size + 1, len(rows))
     left = random.integers(0, width - size + 1, len(rows))
-    return np.stack([rows, top, left, rows >= training], axis=1).astype(np.int32)
+    validation = rows >= training
+    alone = (random.random(len(rows)) < alone) & ~validation
+    return np.stack([rows, top, left, validation, alone], axis=1).astype(np.int32)
 
 
 def seed_of(name):
@@ -55,7 +60,7 @@ def seed_of(name):
 
 def check(positions, n_frames, height, width, size, path):
     """Raise InputError naming `path` if a position (rows as of `choose`) is outside the clip."""
-    beyond = positions > [n_frames - 1, height - size, width - size, 1]
+    beyond = positions > [n_frames - 1, height - size, width - size, 1, 1]
     if beyond.any() or (positions < 0).any():
         raise InputError(f"{path}: is damaged (a patch lies outside the clip); delete it and run again.")
 

@@ -10,4 +10,4 @@ with job(snakemake):
     seed = [snakemake.params.seed, patches.seed_of(snakemake.wildcards.clip)]
     chosen = patches.choose(len(clip), clip.height, clip.width, seed=seed, **snakemake.params.patches)
     with atomic(snakemake.output.patches) as part:
-        pd.DataFrame(chosen, columns=["frame", "top", "left", "validation"]).to_csv(part, index=False)
+        pd.DataFrame(chosen, columns=patches.COLUMNS).to_csv(part, index=False)

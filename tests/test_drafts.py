@@ -269,6 +269,14 @@ def test_a_cut_is_not_trusted():
     assert np.abs(mean - bicubic).mean() < 0.2 * np.abs(naive - bicubic).mean()
 
 
+def test_a_cut_does_not_spoil_back_projection():
+    """Between frames of another scene, the draft is still better than the bicubic frame."""
+    tower = [luma(cv2.imread(str(p)))[:96, :120] for p in sorted((Path(__file__).parent / "clips/tower").glob("*.png"))]
+    spec = {"kind": "motion", "settings": [setting(iterations=6)]}
+    draft, bicubic = drafts_of(spec, low([*tower[:2], CLIP[0], *tower[2:4]]))[2].astype(int)
+    assert np.mean((draft - CLIP[0]) ** 2) < 0.9 * np.mean((bicubic - CLIP[0]) ** 2)
+
+
 def test_a_radius_of_zero_is_the_frame_alone():
     lr = low(CLIP)
     mean, bicubic = drafts_of({"kind": "motion", "settings": [setting(radius=0)]}, lr)[4]

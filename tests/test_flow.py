@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deepsr.degradation import shrink, to_uint8
-from deepsr.flow import dense_flow, sample, sampling_map
+from deepsr.flow import consistency, dense_flow, sample, sampling_map
 from deepsr.frames import luma
 
 CLIPS = Path(__file__).parent / "clips"
@@ -69,6 +69,15 @@ def test_alpha_smooths():
 def test_unknown_methods_are_refused():
     with pytest.raises(ValueError, match="unknown flow method 'raft'"):
         dense_flow(*np.zeros((2, 20, 20), np.uint8), "raft")
+
+
+@pytest.mark.parametrize("missed, weight", [(0, 1), (0.25, np.exp(-0.25)), (0.5, np.exp(-1)), (5, 0)])
+def test_flows_that_do_not_return_are_not_trusted(missed, weight):
+    forward, backward = np.full((2, 6, 8, 2), 1.5, np.float32)
+    backward = -backward + np.array([0, missed], np.float32)
+    trust = consistency(forward, backward, 4)
+    assert trust.shape == (24, 32) and trust.dtype == np.float32
+    np.testing.assert_allclose(trust, weight, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])

@@ -202,7 +202,7 @@ def test_fusion_stays_between_the_frames_it_fuses(radius, scale, degradation, le
 )  # fmt: skip
 def test_any_choice_of_patches(n, height, width, size, per_frame, frames, validation_frames, seed):
     size, validation_frames, n = min(size, height, width), min(validation_frames, n), n + 1
-    rows = choose(n, height, width, size, per_frame, frames, validation_frames, seed)
+    rows = choose(n, height, width, size, per_frame, 0.5, frames, validation_frames, seed)
     check(rows, n, height, width, size, "patches.csv")
     training = min(frames or n, n - validation_frames)
     assert len(rows) == per_frame * (training + validation_frames)

@@ -5,7 +5,7 @@ from deepsr.errors import InputError
 from deepsr.patches import check, choose, cut, load, open_shard, save, seed_of
 
 CLIP = {"n_frames": 10, "height": 40, "width": 60}
-WANTED = {"size": 16, "per_frame": 5, "frames": None, "validation_frames": 2}
+WANTED = {"size": 16, "per_frame": 5, "alone": 0, "frames": None, "validation_frames": 2}
 
 
 def shard(n=3, drafts=2, size=8):
@@ -19,7 +19,7 @@ def shard(n=3, drafts=2, size=8):
 
 def test_patches_lie_inside_and_every_frame_has_its_share():
     rows = choose(**CLIP, **WANTED, seed=1)
-    frame, top, left, validation = rows.T
+    frame, top, left, validation, _ = rows.T
     assert rows.dtype == np.int32 and len(rows) == 50
     assert np.array_equal(np.bincount(frame), [5] * 10) and np.array_equal(frame, np.sort(frame))
     assert np.array_equal(validation, frame >= 8)
@@ -28,14 +28,22 @@ def test_patches_lie_inside_and_every_frame_has_its_share():
 
 
 def test_every_position_can_be_chosen():
-    _, top, left, _ = choose(2, 18, 17, size=16, per_frame=500, frames=None, validation_frames=1, seed=0).T
+    _, top, left, *_ = choose(2, 18, 17, size=16, per_frame=500, alone=0, frames=None, validation_frames=1, seed=0).T
     assert set(top) == {0, 1, 2} and set(left) == {0, 1}
 
 
 def test_frames_may_be_fewer_and_are_not_taken_twice():
-    frame, _, _, validation = choose(**CLIP, **{**WANTED, "frames": 3}, seed=1).T
+    frame, _, _, validation, _ = choose(**CLIP, **{**WANTED, "frames": 3}, seed=1).T
     assert len(set(frame[validation == 0])) == 3 and set(frame[validation == 1]) == {8, 9}
     assert np.array_equal(choose(**CLIP, **{**WANTED, "frames": 100}, seed=1), choose(**CLIP, **WANTED, seed=1))
+
+
+@pytest.mark.parametrize("share, least, most", [(0, 0, 0), (0.25, 150, 250), (1, 800, 800)])
+def test_a_share_of_the_training_patches_sees_no_neighbours(share, least, most):
+    rows = choose(**CLIP, **{**WANTED, "per_frame": 100, "alone": share}, seed=1)
+    assert np.array_equal(rows[:, :4], choose(**CLIP, **{**WANTED, "per_frame": 100}, seed=1)[:, :4])
+    assert least <= rows[:, 4].sum() <= most
+    assert not rows[rows[:, 3] == 1, 4].any()  # validation is on frames as they are
 
 
 def test_seeds_decide():
@@ -64,10 +72,21 @@ def test_clips_that_are_too_small(clip, sentence):
         choose(**{**CLIP, **clip}, **WANTED, seed=1)
 
 
-@pytest.mark.parametrize("row", [(10, 0, 0, 0), (0, 25, 0, 0), (0, 0, 45, 0), (0, 0, 0, 2), (0, -1, 0, 0), (-1, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "row",
+    [
+        (10, 0, 0, 0, 0),
+        (0, 25, 0, 0, 0),
+        (0, 0, 45, 0, 0),
+        (0, 0, 0, 2, 0),
+        (0, 0, 0, 0, 2),
+        (0, -1, 0, 0, 0),
+        (-1, 0, 0, 0, 0),
+    ],
+)
 def test_positions_outside_the_clip_are_refused(row):
     with pytest.raises(InputError, match="patches.csv: is damaged"):
-        check(np.array([(0, 0, 0, 0), row]), 10, 40, 60, 16, "patches.csv")
+        check(np.array([(0, 0, 0, 0, 0), row]), 10, 40, 60, 16, "patches.csv")
 
 
 def test_cut_takes_all_channels():

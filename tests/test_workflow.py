@@ -1,12 +1,19 @@
 """The real workflow at test size: what it makes, what an edit re-runs, and what it says about bad input."""
 
+import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+
+from deepsr.drafts import Drafts
+from deepsr.patches import open_shard
+from deepsr.sequence import Sequence, read_index
 
 SHIPPED = sorted(path.relative_to(ROOT) for path in (ROOT / "config").glob("*.yaml") if "schema" not in path.name)
 
@@ -30,6 +37,24 @@ def test_makes_figures_and_pictures(finished):
     assert list(results.glob("figures/*.png")) and list(results.glob("figures/*.svg"))
     for name in ("hr", "lr", "bicubic", "deepsr"):
         assert (results / f"experiments/deepsr/tiny/tower/best_{name}.png").stat().st_size > 0
+
+
+def test_shards_hold_the_drafts_of_the_chosen_patches(finished, monkeypatch):
+    """With the neighbours that the clip has, or with none where the table says alone."""
+    monkeypatch.chdir(finished.path)
+    clip = Sequence(read_index("results/clips/tiny/harbour.json"), 4, "bicubic")
+    spec = json.loads(Path("results/provenance.json").read_text())["config"]["experiments"]["deepsr"]["drafts"]
+    drafts = Drafts(spec, 4, "bicubic", clip.lr_luma, len(clip))
+    (path,) = Path("results/drafts/tiny").glob("x4_bicubic_motion*/harbour.npz")
+    (table,) = Path("results/patches/tiny").glob("*/harbour.csv")
+    rows, shard = pd.read_csv(table).to_numpy(), open_shard(path)
+    assert 0 < rows[:, 4].sum() < len(rows) / 2
+    for row, patch, target, validation in zip(rows, *shard, strict=True):
+        frame, top, left, held_out, alone = row
+        seen = Drafts(spec, 4, "bicubic", lambda _: clip.lr_luma(frame), 1)[0] if alone else drafts[frame]  # noqa: B023
+        there = np.s_[..., top : top + patch.shape[-1], left : left + patch.shape[-1]]
+        assert np.array_equal(patch, seen[there]) and np.array_equal(target, clip.hr_luma(frame)[there])
+        assert validation == held_out
 
 
 def test_second_run_has_nothing_to_do(finished):
