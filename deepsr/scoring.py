@@ -100,6 +100,12 @@ def collect(facts, paths):
     return table(rows)
 
 
+def summary(table):
+    """The table's main columns as text."""
+    short = table[["experiment", "drafts", "dataset", "sequence", "psnr_bicubic", "psnr_deepsr", "gain"]]
+    return short.to_string(index=False, float_format="{:.2f}".format)
+
+
 def incomplete(facts, paths):
     """The table of `collect` with a column `status`: scored, missing (a clip), incomplete (a mean that would lack one)."""
     result = collect(facts, paths)

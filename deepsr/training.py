@@ -253,7 +253,7 @@ class _Loop:
             "patches_per_s": round(patches_per_s, 1) if epoch else None,
         }
         state["history"], state["sums"] = json.dumps([*history, row]), np.zeros(2)
-        log.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.6g}" for k, v in row.items() if v is not None))
+        log.info("%s", ", ".join(f"{k} {v:.6g}" for k, v in row.items() if v is not None))
 
     def _validate(self, weights):
         """PSNR in dB of the clipped prediction on the validation patches: per clip, then the mean over clips."""

@@ -102,6 +102,14 @@ def absent(names):
     return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
 
 
+onstart:
+    # What is only to be made again because of other jobs counts as unfinished until it is. If one of those fails, its output
+    # is gone, and Snakemake would take the old table, which is newer than all that is left, for up to date.
+    for job in workflow.dag.needrun_jobs():
+        if workflow.dag.reason(job).updated_input_run and not workflow.dag.reason(job).is_provenance_triggered():
+            workflow.persistence.started(job)
+
+
 wildcard_constraints:
     experiment=r"[\w-]+",
     dataset=r"[\w-]+",

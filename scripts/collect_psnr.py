@@ -3,7 +3,7 @@ from pathlib import Path
 from job import job
 
 from deepsr.files import atomic
-from deepsr.scoring import collect
+from deepsr.scoring import collect, summary
 
 with job(snakemake) as log:
     result = collect(snakemake.params.rows, snakemake.input.scores)
@@ -15,5 +15,4 @@ with job(snakemake) as log:
     with atomic(snakemake.output.table) as part:
         result.to_csv(part, index=False, float_format="%.4f")
     Path(snakemake.params.incomplete).unlink(missing_ok=True)
-    short = result[["experiment", "drafts", "dataset", "sequence", "psnr_bicubic", "psnr_deepsr", "gain"]]
-    log.info("%s\n%s", snakemake.output.table, short.to_string(index=False, float_format="{:.2f}".format))
+    log.info("%s\n%s", snakemake.output.table, summary(result))

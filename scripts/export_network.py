@@ -1,14 +1,15 @@
 import json
 
-from job import job
+from job import job, quiet
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.onnx_export import from_keras, to_onnx
 
-with job(snakemake):
-    import keras  # after `job` has quietened TensorFlow
+with quiet():
+    import keras
 
+with job(snakemake):
     try:
         model = keras.saving.load_model(snakemake.input.model, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a damaged file

@@ -5,14 +5,16 @@ from job import job
 
 from deepsr import figures, report
 from deepsr.files import atomic
+from deepsr.scoring import summary
 
 with job(snakemake) as log:
     used = report.read_benchmarks(snakemake.params.benchmarks)
     with atomic(snakemake.output.benchmarks) as part:
         used.to_csv(part, index=False)
+    table = figures.read_table(snakemake.input.table)
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
-        table=figures.read_table(snakemake.input.table),
+        table=table,
         provenance=json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8")),
         used=used,
         charts=snakemake.input.charts,
@@ -21,4 +23,5 @@ with job(snakemake) as log:
     )
     with atomic(snakemake.output.report) as part:
         part.write_text(page, encoding="utf-8")
+    log.info("%s\n%s", snakemake.input.table, summary(table))
     log.info("%s, %.1f MB: open it in a browser", snakemake.output.report, len(page) / 1e6)

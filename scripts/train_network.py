@@ -1,8 +1,9 @@
 from pathlib import Path
 
-from job import job
+from job import job, quiet
 
-from deepsr.training import train
+with quiet():
+    from deepsr.training import train
 
 with job(snakemake):
     train(

@@ -32,6 +32,20 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(finished, tmp_path):
     assert kill_anywhere(finished, RULES, 4, seed, tmp_path, [TABLE]) == []
 
 
+def test_after_a_failure_the_old_table_does_not_pass_for_new(finished, copy_of):
+    """The failed jobs' outputs are gone, and what an earlier run made of them is newer than all that is left."""
+    project = copy_of(finished)
+    project.config["defaults"]["training"]["epochs"] = 1
+    script = project.path / "scripts/train_network.py"
+    text = script.read_text()
+    script.write_text(f"raise SystemExit(1)\n{text}")
+    assert project.run(TABLE, "--keep-going", check=False).returncode
+    script.write_text(text)
+    all_of_them = {"train_network": 3, "export_network": 3, "evaluate_clip": 3, "collect_psnr": 1}
+    assert project.planned(TABLE) == all_of_them
+    assert project.planned(TABLE, "--rerun-triggers", "mtime") == all_of_them
+
+
 def wait_until(condition, run):
     while not condition():
         assert run.process.poll() is None, run.log.read_text()
