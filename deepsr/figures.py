@@ -5,6 +5,7 @@ in marker or place, and are named where they are drawn. Oracle experiments get p
 hatched bars and dashed lines.
 """
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -333,6 +334,41 @@ def plot_sweep(table, sigmas):
     axes.set_xlabel("standard deviation of the Gaussian blur in HR pixels")
     axes.set_ylabel("gain over bicubic in dB")
     _label_ends(axes, ends, space=0.055)
+    return figure
+
+
+def plot_workflow(edges):
+    """The rules as a graph, from the first ones down; what is also reached on a longer way has no arrow of its own.
+
+    edges: [(rule, rule that reads what it makes)], without cycles.
+    """
+    readers = {rule: {b for a, b in edges if a == rule} for edge in edges for rule in edge}
+
+    @cache
+    def below(rule):
+        return readers[rule].union(*map(below, readers[rule]))
+
+    @cache
+    def row(rule):
+        return max((row(a) + 1 for a, b in edges if b == rule), default=0)
+
+    rows = [sorted(rule for rule in readers if row(rule) == i) for i in range(1 + max(map(row, readers)))]
+    figure = Figure(figsize=(WIDTH, 0.45 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+    axes.axis("off")
+    place = {rule: ((i + 0.5) / len(names), y) for y, names in enumerate(rows) for i, rule in enumerate(names)}
+    box = {"boxstyle": "round,pad=0.35", "facecolor": "#eef4f9", "edgecolor": COLORS[0], "linewidth": 0.8}
+    texts = {rule: axes.text(*at, rule, ha="center", va="center", fontsize=7, bbox=box) for rule, at in place.items()}
+    for rule, direct in readers.items():
+        for reader in direct - set().union(*map(below, direct)):
+            bend = 0.35 if row(reader) > row(rule) + 1 and place[rule][0] == place[reader][0] else 0
+            axes.annotate(
+                "", place[reader], place[rule],
+                arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 8, "shrinkB": 8,
+                            "connectionstyle": f"arc3,rad={bend}"},
+                zorder=min(text.get_zorder() for text in texts.values()) - 1,
+            )  # fmt: skip
     return figure
 
 

@@ -54,6 +54,11 @@ CHARTS = {
         "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
         "how much gain.",
     ),
+    "workflow": (
+        "The workflow",
+        "The rules that were run, and which one's output each of them reads. An arrow is left out where a longer way leads "
+        "to the same rule.",
+    ),
 }
 CROPS = (
     "Above, the clip's frame with the largest gain, and in it the window where DeepSR gains most; below, the frame with the "
