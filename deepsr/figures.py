@@ -345,30 +345,25 @@ def plot_workflow(edges):
     readers = {rule: {b for a, b in edges if a == rule} for edge in edges for rule in edge}
 
     @cache
-    def below(rule):
-        return readers[rule].union(*map(below, readers[rule]))
+    def after(rule):
+        return readers[rule].union(*map(after, readers[rule]))
 
     @cache
-    def row(rule):
-        return max((row(a) + 1 for a, b in edges if b == rule), default=0)
+    def row(rule):  # from the last one
+        return max((row(reader) + 1 for reader in readers[rule]), default=0)
 
     rows = [sorted(rule for rule in readers if row(rule) == i) for i in range(1 + max(map(row, readers)))]
+    place = {rule: ((i + 0.5) / len(names), y) for y, names in enumerate(rows) for i, rule in enumerate(names)}
     figure = Figure(figsize=(WIDTH, 0.45 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+    axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.5))
     axes.axis("off")
-    place = {rule: ((i + 0.5) / len(names), y) for y, names in enumerate(rows) for i, rule in enumerate(names)}
     box = {"boxstyle": "round,pad=0.35", "facecolor": "#eef4f9", "edgecolor": COLORS[0], "linewidth": 0.8}
-    texts = {rule: axes.text(*at, rule, ha="center", va="center", fontsize=7, bbox=box) for rule, at in place.items()}
-    for rule, direct in readers.items():
-        for reader in direct - set().union(*map(below, direct)):
-            bend = 0.35 if row(reader) > row(rule) + 1 and place[rule][0] == place[reader][0] else 0
-            axes.annotate(
-                "", place[reader], place[rule],
-                arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 8, "shrinkB": 8,
-                            "connectionstyle": f"arc3,rad={bend}"},
-                zorder=min(text.get_zorder() for text in texts.values()) - 1,
-            )  # fmt: skip
+    arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+    for rule, (x, y) in place.items():
+        axes.text(x, y, rule, ha="center", va="center", fontsize=6.5, bbox=box, zorder=3)
+        for to, end in (place[reader] for reader in readers[rule] - set().union(*map(after, readers[rule]))):
+            axes.annotate("", (to, end + 0.22), (x, y - 0.22), arrowprops=arrow, zorder=2)
     return figure
 
 

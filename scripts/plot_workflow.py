@@ -27,4 +27,6 @@ with job(snakemake):
         raise InputError(f"snakemake --rulegraph failed: {done.stderr}")
     names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', done.stdout, re.M))
     edges = [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", done.stdout, re.M)]
-    figures.save(figures.plot_workflow([edge for edge in edges if edge[1] != "all"]), *snakemake.output, snakemake.params.dpi)
+    figures.save(
+        figures.plot_workflow([edge for edge in edges if edge[1] != "all"]), *snakemake.output, snakemake.params.dpi
+    )

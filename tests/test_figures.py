@@ -269,3 +269,12 @@ def test_names_are_no_formulas(read, tmp_path):
 def test_many_experiments_look_different(read):
     table = read([row(f"e{n}", "city", 27.0) for n in range(40)])
     assert len(set(figures._looks(table).values())) == 40
+
+
+def test_the_workflow_is_drawn_without_arrows_that_a_longer_way_makes_superfluous():
+    edges = [("fetch", "index"), ("index", "train"), ("index", "score"), ("train", "score"), ("score", "plot")]
+    axes = figures.plot_workflow(edges).axes[0]
+    texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
+    assert set(texts) == {"fetch", "index", "train", "score", "plot"}
+    assert [texts[rule][1] for rule in ("fetch", "index", "train", "score", "plot")] == [4, 3, 2, 1, 0]
+    assert len(axes.texts) - len(texts) == 4  # arrows: not from index to score

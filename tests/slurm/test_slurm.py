@@ -14,8 +14,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.long  # 8 minutes on a quiet machine, and one SLURM at a time on it
-
 SCRIPT = Path(__file__).with_name("local_slurm.sh")
 # The node has 4 CPUs. Looking at jobs often saves the tests' time, and costs a scheduler of one user nothing.
 SLURM = ("--workflow-profile", "profiles/slurm", "--cores", "4", "--slurm-init-seconds-before-status-checks", "2")
