@@ -208,6 +208,31 @@ class Reds(DataSet):
         return "reds", clip
 
 
+def learned(name, experiments, datasets):
+    """Data set and clip of all that an experiment's network, or one it starts from, is trained on: [(str, str)]."""
+    lineage = []
+    while name in experiments and name not in lineage:
+        lineage.append(name)
+        name = experiments[name].get("start")
+    return [(experiments[each]["train"], clip) for each in lineage for clip in datasets[experiments[each]["train"]].train]
+
+
+def check_same_frames(rows, trained_on, hashes):
+    """Refuse a score on frames that the network has seen, whatever their data set and clip are called there.
+
+    rows: dicts with experiment, dataset, sequence; trained_on: {experiment: [(data set, clip)]};
+    hashes: {(data set, clip): sha256 of the frames}.
+    """
+    for row in rows:
+        scored = row["dataset"], row["sequence"]
+        for clip in trained_on[row["experiment"]]:
+            if hashes[tuple(clip)] == hashes[scored]:
+                raise InputError(
+                    f"experiments.{row['experiment']} trains on and scores the same frames, {'/'.join(clip)} and "
+                    f"{'/'.join(scored)}; take one out of its list, or set allow_overlap: true to show what a leak does."
+                )
+
+
 def check_overlap(name, experiments, datasets):
     """Refuse an experiment without clips, and one scored on a clip that its network, or one it starts from, has seen."""
     experiment = experiments[name]
@@ -218,12 +243,7 @@ def check_overlap(name, experiments, datasets):
                 f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
                 "that the folder holds a folder of frames for each clip."
             )
-    lineage, parent = [], name
-    while parent in experiments and parent not in lineage:
-        lineage.append(parent)
-        parent = experiments[parent].get("start")
-    learned = [datasets[experiments[each]["train"]] for each in lineage]
-    seen = {dataset.identity(clip) for dataset in learned for clip in dataset.train}
+    seen = {datasets[dataset].identity(clip) for dataset, clip in learned(name, experiments, datasets)}
     for dataset in experiment["score"]:
         both = [clip for clip in datasets[dataset].test if datasets[dataset].identity(clip) in seen]
         if both and not experiment["allow_overlap"]:

@@ -10,6 +10,8 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 
 import sys
 
+from deepsr.datasets import learned
+
 ROWS = [
     {
         "experiment": name,
@@ -21,6 +23,18 @@ ROWS = [
     for dataset in experiment["score"]
     for clip in DATASETS[dataset].test
 ]
+TRAINED_ON = {
+    name: [] if experiment["allow_overlap"] else learned(name, EXPERIMENTS, DATASETS)
+    for name, experiment in EXPERIMENTS.items()
+}
+USED = list(
+    dict.fromkeys(
+        (dataset, clip)
+        for name in EXPERIMENTS
+        for dataset, clip in learned(name, EXPERIMENTS, DATASETS)
+        + [(row["dataset"], row["sequence"]) for row in ROWS if row["experiment"] == name]
+    )
+)  # clips that are trained on or scored
 INCOMPLETE = "results/psnr_incomplete.csv"
 
 
@@ -58,6 +72,7 @@ rule collect_psnr:
     """The table: a row per experiment and clip, and the mean over the clips of each experiment and data set."""
     input:
         scores=scored("results/experiments/{experiment}/{dataset}/{clip}.csv"),
+        indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
     output:
         table="results/psnr.csv",
     log:
@@ -69,6 +84,8 @@ rule collect_psnr:
         "../envs/deepsr.yaml"
     params:
         rows=ROWS,
+        clips=USED,
+        trained_on=TRAINED_ON,
         incomplete=INCOMPLETE,
         code=code("collect_psnr"),
     script:

@@ -17,17 +17,6 @@ CLIPS = [
     for dataset in experiment["score"]
     for clip in DATASETS[dataset].test
 ]
-USED = list(
-    dict.fromkeys(
-        (dataset, clip)
-        for experiment in EXPERIMENTS.values()
-        for dataset, clips in [
-            (experiment["train"], DATASETS[experiment["train"]].train),
-            *((dataset, DATASETS[dataset].test) for dataset in experiment["score"]),
-        ]
-        for clip in clips
-    )
-)  # clips that are trained on or scored
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
 # Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.

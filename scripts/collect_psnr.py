@@ -2,10 +2,15 @@ from pathlib import Path
 
 from job import job
 
+from deepsr.datasets import check_same_frames
 from deepsr.files import atomic
 from deepsr.scoring import collect, summary
+from deepsr.sequence import read_index
 
 with job(snakemake) as log:
+    clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
+    hashes = {tuple(clip): read_index(path)["sha256"] for clip, path in clips}
+    check_same_frames(snakemake.params.rows, snakemake.params.trained_on, hashes)
     result = collect(snakemake.params.rows, snakemake.input.scores)
     for row in result[result["infinite_frames"] > 0].itertuples():
         log.warning(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from deepsr import demo, reds
-from deepsr.datasets import DataSet, check_overlap
+from deepsr.datasets import DataSet, check_overlap, check_same_frames, learned
 from deepsr.errors import InputError
 
 EXPERIMENT = {"train": "a", "score": ["b"], "allow_overlap": False}
@@ -142,6 +142,24 @@ def test_a_clip_trained_on_and_scored(tmp_path):
     check_overlap("mine", {"mine": {**EXPERIMENT, "allow_overlap": True}}, both)
     both["b"] = folder(tmp_path, test=["two"])
     check_overlap("mine", {"mine": EXPERIMENT}, both)
+
+
+def test_the_same_frames_under_two_names(tmp_path):
+    rows = [{"experiment": "mine", "dataset": "b", "sequence": "two"}]
+    hashes = {("a", "one"): "x", ("b", "two"): "x", ("a", "three"): "y"}
+    check_same_frames(rows, {"mine": [("a", "three")]}, hashes)
+    check_same_frames(rows, {"mine": []}, hashes)  # as with allow_overlap
+    with pytest.raises(
+        InputError, match="experiments.mine trains on and scores the same frames, a/one and b/two; .*allow_overlap"
+    ):
+        check_same_frames(rows, {"mine": [("a", "three"), ("a", "one")]}, hashes)
+
+
+def test_a_network_has_learned_what_the_one_it_starts_from_has(tmp_path):
+    data = {name: folder(clips(tmp_path / name, **{name: 1}), train=[name]) for name in ("a", "b")}
+    experiments = {"first": {"train": "a"}, "second": {"train": "b", "start": "first"}}
+    assert learned("first", experiments, data) == [("a", "a")]
+    assert learned("second", experiments, data) == [("b", "b"), ("a", "a")]
 
 
 @pytest.mark.parametrize("way", ["link", "dots", "relative"])

@@ -43,7 +43,8 @@ def members_of(archive, clips):
     """{name: bytes} of an archive of REDS."""
     members = {}
     for clip in clips:
-        for i, frame in enumerate(frames_of(clip + 1000 * archive.startswith("val"))):
+        for i, frame in enumerate(frames_of(clip)):
+            frame = frame[::-1] if archive.startswith("val") else frame
             frame = degrade(frame, 4, "bicubic") if archive.endswith("bicubic") else frame
             members[f"{reds.prefix(archive, f'{clip:03d}')}{i:08d}.png"] = cv2.imencode(".png", frame)[1].tobytes()
     return members

@@ -57,6 +57,18 @@ def test_shards_hold_the_drafts_of_the_chosen_patches(finished, monkeypatch):
         assert validation == held_out
 
 
+def test_frames_that_were_trained_on_are_not_scored_under_another_name(finished, copy_of):
+    project = copy_of(finished)
+    shutil.copytree(ROOT / "tests/clips/harbour", project.path / "mine/holiday")
+    project.config["datasets"]["mine"] = {"source": "folder", "path": "mine", "test": "all"}
+    project.config["experiments"]["single"]["score"] = ["tiny", "mine"]
+    done = project.run("results/psnr.csv", check=False)
+    assert done.returncode and "Traceback" not in done.stdout
+    assert "experiments.single trains on and scores the same frames, tiny/harbour and mine/holiday" in done.stdout
+    project.config["experiments"]["single"]["allow_overlap"] = True
+    project.run("results/psnr.csv")
+
+
 def test_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.run("results/psnr.csv").stdout
     assert finished.planned() == {}
