@@ -3,6 +3,7 @@
 Sources: demo (shots of three small videos), folder (the user's frames, path/<clip>/*.png), reds (the REDS data set).
 """
 
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -113,6 +114,12 @@ class Folder(DataSet):
 
     def default(self, role):
         return {"train": [], "test": "all"}[role]
+
+    def _clips(self, role):
+        names = super()._clips(role)
+        for clip in names:  # are they there?
+            self.files(clip), self.lr_files(clip)
+        return names
 
     def files(self, clip):
         return _images(Path(self.keys["path"]) / clip)
@@ -256,7 +263,11 @@ def check_overlap(name, experiments, datasets):
 def _images(folder):
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; name the folder that holds the clip's frames.")
-    return [str(folder / name) for name in list_images(folder)]
+    files = [str(folder / name) for name in list_images(folder)]
+    for file in files:
+        if not os.path.isfile(file):  # Snakemake would be content with what was made of it before
+            raise InputError(f"{file}: is no file, or a link to one that is gone; put the frame back or remove it.")
+    return files
 
 
 def _some(names):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from pathlib import Path
 
 import jsonschema
 import yaml
@@ -66,6 +67,8 @@ def check_clip_name(name, key):
         raise InputError(f"{key}: the clip name {name!r} holds characters that are unsafe in a path; rename the clip.")
     if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
         raise InputError(f"{key}: the clip name {name!r} is too long; rename the clip.")
+    if name.lower().endswith(".csv"):
+        raise InputError(f"{key}: the clip name {name!r} ends as a table of scores does; rename the clip.")
     if name == "mean":
         raise InputError(f"{key}: a clip cannot be called mean, as the table's rows of means are; rename the clip.")
 
@@ -177,8 +180,23 @@ def _check_experiment(name, config):
         alpha = setting["alpha"]
         if setting["flow"] == "farneback" and (alpha < 1 or alpha != int(alpha)):
             raise InputError(f"config: {key}.drafts: alpha of farneback is its window in pixels, 1 or more, but is {alpha}.")
+    _check_start(key, name, config["experiments"])
     if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
         raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")
+
+
+def _check_start(key, name, experiments):
+    """The start must be there at once: Snakemake takes an older network for a source file if it cannot be made again."""
+    start, seen = experiments[name].get("start"), [name]
+    if start and start not in experiments and not Path(start).is_file():
+        close = difflib.get_close_matches(start, experiments, 1)
+        hint = f"did you mean {close[0]}?" if close else "name an experiment, or a .keras file that is there."
+        raise InputError(f"config: {key}.start is {start}, neither an experiment nor a file; {hint}")
+    while start in experiments:
+        seen.append(start)
+        if start in seen[:-1]:
+            raise InputError(f"config: {key}.start goes in a circle ({' from '.join(seen)}); begin one without.")
+        start = experiments[start].get("start")
 
 
 class _Loader(yaml.SafeLoader):

@@ -5,6 +5,7 @@ Needs: config (config/config.schema.yaml describes it).
 Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
 """
 
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from deepsr.code import fingerprint
 from deepsr.datasets import DataSet, check_overlap
 from deepsr.errors import InputError
 from deepsr.files import release_stale_locks
+from deepsr.seen import replaced
 
 
 def checked(function, *args):
@@ -25,7 +27,10 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-release_stale_locks()
+# A killed run's jobs may still wait in a scheduler's queue: then its locks are for the user to release.
+SUBMITTING = Path(".snakemake/submitting")
+if not SUBMITTING.exists():
+    release_stale_locks()
 for path in workflow.configfiles:
     checked(settings.load_yaml, path)
 config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
@@ -34,6 +39,13 @@ DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["dataset
 for name in EXPERIMENTS:
     checked(check_overlap, name, EXPERIMENTS, DATASETS)
 
+
+if Path("results/psnr.csv").exists() and not any(Path(".snakemake/metadata").glob("*")):
+    print(
+        "results/psnr.csv is there, but not .snakemake/, which records what it was made with: what you have edited since then "
+        "is not noticed. If you have, delete results/.",
+        file=sys.stderr,
+    )
 
 PICTURES = ("hr.png", "lr.png", "bicubic.png", "deepsr.png")
 
@@ -89,6 +101,14 @@ def shards(wildcards):
     return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
 
 
+# Snakemake compares the values of such functions with the last run's only if they take nothing but wildcards.
+def replaced_frames(wildcards):
+    """What tells a clip's frames from older ones that have been put in their place."""
+    data = DATASETS[wildcards.dataset]
+    index = f"results/clips/{wildcards.dataset}/{wildcards.clip}.json"
+    return replaced(index, data.files(wildcards.clip), data.lr_files(wildcards.clip))
+
+
 def start_weights(wildcards):
     """The weights that an experiment starts from: another experiment's or a file's."""
     start = settings_of(wildcards)["start"]
@@ -103,6 +123,8 @@ def absent(names):
 
 
 onstart:
+    if not workflow.local_exec:
+        SUBMITTING.touch()
     # What is only to be made again because of other jobs counts as unfinished until it is. If one of those fails, its output
     # is gone, and Snakemake would take the old table, which is newer than all that is left, for up to date.
     for job in workflow.dag.needrun_jobs():
@@ -110,9 +132,13 @@ onstart:
             workflow.persistence.started(job)
 
 
+onsuccess:
+    SUBMITTING.unlink(missing_ok=True)
+
+
 wildcard_constraints:
-    experiment=r"[\w-]+",
-    dataset=r"[\w-]+",
+    experiment="|".join(EXPERIMENTS),
+    dataset="|".join(DATASETS),
     patches=r"[\w-]+",
     drafts=r"[\w-]+",
     clip=r"[^/]+",

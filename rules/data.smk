@@ -111,6 +111,7 @@ rule index_clip:
         runtime=growing(10),
     params:
         clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
+        replaced=replaced_frames,
         code=code("index_clip"),
     script:
         "../scripts/index_clip.py"
@@ -134,8 +135,8 @@ rule compare_lr:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         scale=lambda wildcards: int(wildcards.scale),
         code=code("compare_lr"),

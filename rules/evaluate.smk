@@ -18,6 +18,7 @@ ROWS = [
         "dataset": dataset,
         "sequence": clip,
         **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
+        **({"degradation": "given"} if "lr" in DATASETS[dataset].keys else {}),
     }
     for name, experiment in EXPERIMENTS.items()
     for dataset in experiment["score"]
@@ -93,6 +94,7 @@ rule collect_psnr:
 
 
 onerror:
+    SUBMITTING.unlink(missing_ok=True)
     # Scores that an earlier run left behind do not count where this run would have made them anew.
     waiting = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
     paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
@@ -103,5 +105,7 @@ onerror:
             from deepsr.scoring import incomplete
 
             incomplete(ROWS, paths).to_csv(INCOMPLETE, index=False, float_format="%.4f")
+            if Path("results/psnr.csv").exists():
+                print("results/psnr.csv is of an earlier run.", file=sys.stderr)
             shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
             print(f"{INCOMPLETE}: {len(missing)} of {len(paths)} clips are missing: {shown}.", file=sys.stderr)

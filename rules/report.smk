@@ -163,8 +163,8 @@ rule plot_crops:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         oracle=lambda wildcards: is_oracle(settings_of(wildcards)["drafts"]),
         crop=config["figures"]["crop"],
@@ -226,6 +226,12 @@ rule make_report:
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,
         scores=SCORES,
+        pictures=[
+            f"{scores.removesuffix('.csv')}/{which}_{name}"
+            for scores in SCORES
+            for which in ("best", "worst")
+            for name in PICTURES
+        ],
     output:
         report="results/report.html",
         benchmarks="results/benchmarks.csv",

@@ -23,11 +23,12 @@ rule plan_video:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         source=source_of,
         frame_rate=frame_rate_of,
+        replaced=replaced_video,
         code=code("plan_video"),
     script:
         "../scripts/plan_video.py"
@@ -49,8 +50,8 @@ rule upscale_part:
         "../envs/deepsr.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=growing(4000),
+        runtime=growing(1440),
     params:
         source=source_of,
         parts=len(PARTS),
@@ -76,8 +77,8 @@ rule join_parts:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         source=source_of,
         code=code("join_parts"),
@@ -100,8 +101,8 @@ rule compare_video:
     conda:
         "../envs/deepsr.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         source=source_of,
         settings=enlarging_settings,
@@ -126,10 +127,11 @@ rule upscale_image:
         "../envs/deepsr.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         settings=enlarging_settings,
+        sha256=lambda wildcards: sha256(image_of(wildcards)),  # an older file in its place is no news to Snakemake
         code=code("upscale_image"),
     script:
         "../scripts/upscale_image.py"

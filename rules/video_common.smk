@@ -6,6 +6,7 @@ Makes: functions for video.smk
 """
 
 from deepsr.frames import list_images
+from deepsr.provenance import sha256
 from deepsr.video_source import choose_experiment, find_source
 
 VIDEOS = config["videos"]
@@ -24,6 +25,12 @@ def files_of(wildcards):
     """What the source consists of: one file, or the frames in a folder."""
     source = Path(source_of(wildcards))
     return [str(source / name) for name in list_images(source)] if source.is_dir() else str(source)
+
+
+def replaced_video(wildcards):
+    """What tells a video from an older one that has been put in its place."""
+    plan, files = f"results/videos/{wildcards.video}.json", files_of(wildcards)
+    return replaced(plan, files) if isinstance(files, list) else replaced(plan, [files], digest=sha256)
 
 
 def frame_rate_of(wildcards):

@@ -4,6 +4,7 @@ from job import job
 
 from deepsr.files import atomic
 from deepsr.frames import index_images, list_members
+from deepsr.seen import remember
 
 with job(snakemake) as log:
     clip = snakemake.params.clip
@@ -14,3 +15,5 @@ with job(snakemake) as log:
     log.info("%d frames of %dx%d", len(index["members"]), index["width"], index["height"])
     with atomic(snakemake.output.index) as part:
         part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+    hashes = [each["sha256"] for each in (index, index.get("lr")) if each]
+    remember(snakemake.output.index, hashes, snakemake.params.replaced)

@@ -37,7 +37,7 @@ class Run:
         self.log = project.path / "log"
         with open(self.log, "wb") as file:
             self.process = subprocess.Popen(
-                project.command("--quiet", "host", *targets),
+                project.command("--quiet=host", *targets),
                 cwd=project.path,
                 env={**os.environ, "PYTHONPATH": ""},
                 stdin=subprocess.DEVNULL,

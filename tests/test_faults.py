@@ -147,6 +147,19 @@ def test_stale_locks_go_only_when_no_run_is_alive(tmp_path):
         other.kill()
 
 
+def test_locks_of_a_run_that_submitted_jobs_stay(finished, copy_of):
+    project = copy_of(finished)
+    lock = project.path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(str(project.path / TABLE))
+    (project.path / ".snakemake/submitting").touch()
+    done = project.run(TABLE, "--forceall", check=False)
+    assert done.returncode and "--unlock" in done.stdout
+    (project.path / ".snakemake/submitting").unlink()
+    project.run(TABLE)
+    assert not lock.exists()
+
+
 def test_what_killed_writers_left_is_removed(tmp_path):
     for name in (".a.12.part.csv", ".a.b.12.part.csv", ".a.x.part.csv"):
         (tmp_path / name).touch()
@@ -267,7 +280,7 @@ def test_write_protected_results(mounted, there, words):
         (project.path / "tests/clips/tower/06.png").unlink()
     mount("remount", "ro")
     done = project.run(target, check=False)
-    assert done.returncode and words in done.stdout and target in done.stdout
+    assert done.returncode and words in done.stdout and (target if there else "results/clips/tiny") in done.stdout
     assert "Traceback" not in done.stdout
     mount("remount", "rw")
     project.run(target)

@@ -1,6 +1,7 @@
 """The real workflow at test size: what it makes, what an edit re-runs, and what it says about bad input."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,12 @@ def touch(file):
     return lambda project: (project.path / file).touch()
 
 
+def replace_frame_by_older(project):
+    replace_frame(project)
+    for path in project.path.glob("tests/clips/tower/*.png"):
+        os.utime(path, (10**9, 10**9))
+
+
 def replace_frame(project):
     """One frame of the test clip is replaced by another."""
     clip = project.path / "tests/clips/tower"
@@ -134,7 +141,61 @@ EDITS = {
     "file touched": (touch("deepsr/model.py"), set()),
     "frame touched": (touch("tests/clips/tower/00.png"), set()),
     "frame replaced": (replace_frame, {"index_clip", "evaluate_clip", "collect_psnr"}),
+    "frame replaced by an older file": (replace_frame_by_older, {"index_clip", "evaluate_clip", "collect_psnr"}),
 }
+
+
+def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
+    copy = copy_of(finished)
+    replace_frame_by_older(copy)
+    copy.run("results/psnr.csv")
+    assert (copy.path / "results/psnr.csv").read_bytes() != (finished.path / "results/psnr.csv").read_bytes()
+    assert copy.planned("results/psnr.csv") == {}
+
+
+@pytest.mark.parametrize(
+    "keys, value, words",
+    [
+        (("experiments", "single", "start"), "deepsrr", "start is deepsrr, neither an experiment nor a file; did you mean"),
+        (("experiments", "single", "start"), "gone.keras", "experiments.single.start is gone.keras, neither"),
+        (("experiments", "single", "start"), "single", "experiments.single.start goes in a circle (single from single)"),
+        (("datasets", "tiny", "lr"), "gone", "gone/harbour: there is no such folder"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named_when_there_are_results_too(finished, copy_of, keys, value, words):
+    """Snakemake would take what an earlier run made for source files, and have nothing to do."""
+    copy = copy_of(finished)
+    edit_config(*keys, value=value)(copy)
+    done = copy.run("-n", check=False)
+    assert done.returncode and words in done.stdout and "Traceback" not in done.stdout
+
+
+def test_a_link_to_a_frame_that_is_gone_is_named(finished, copy_of):
+    copy = copy_of(finished)
+    frame = copy.path / "tests/clips/tower/03.png"
+    frame.unlink()
+    frame.symlink_to("gone.png")
+    done = copy.run("-n", check=False)
+    assert done.returncode and "tests/clips/tower/03.png: is no file, or a link" in done.stdout
+
+
+@pytest.mark.parametrize("target", ["experiments/nope/model.keras", "clips/nope/tower.json", "lr/nope_x4/tower.csv"])
+def test_names_that_nobody_knows(finished, target):
+    done = finished.run("-n", f"results/{target}", check=False)
+    assert done.returncode and "Traceback" not in done.stdout and f"No rule to produce results/{target}" in done.stdout
+
+
+def test_deleted_pictures_are_made_again_for_the_report(finished, copy_of):
+    copy = copy_of(finished)
+    shutil.rmtree(copy.path / "results/experiments/single/tiny/tower")
+    (copy.path / "results/report.html").unlink()
+    assert {"evaluate_clip", "make_report"} <= set(copy.planned("results/report.html"))
+
+
+def test_results_without_snakemakes_record_are_told(finished, copy_of):
+    copy = copy_of(finished)
+    shutil.rmtree(copy.path / ".snakemake")
+    assert "but not .snakemake/, which records" in copy.run("-n").stdout
 
 
 @pytest.mark.parametrize("edit", EDITS)
