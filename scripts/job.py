@@ -10,9 +10,14 @@ from contextlib import contextmanager
 from deepsr.errors import InputError
 from deepsr.files import UNWRITABLE
 
-if sys.platform == "linux":
-    # A job ends with the snakemake that started it, even one that is killed, and never works beside the next run's.
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+
+def end_with_parent():
+    """A job ends with the snakemake that started it, even one that is killed, and never works beside the next run's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+
+
+end_with_parent()
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half written is removed
 logging.raiseExceptions = False  # a log that cannot be written (full disk) is no reason for a traceback
 

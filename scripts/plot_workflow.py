@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from job import job
+from job import end_with_parent, job
 
 from deepsr import figures
 from deepsr.errors import InputError
@@ -21,6 +21,7 @@ with job(snakemake):
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=end_with_parent,
     )
     config.unlink()
     if done.returncode:
