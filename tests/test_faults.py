@@ -151,7 +151,7 @@ def test_locks_of_a_run_that_submitted_jobs_stay(finished, copy_of):
     project = copy_of(finished)
     lock = project.path / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(exist_ok=True)
-    lock.write_text(str(project.path / TABLE))
+    lock.write_text(f"{TABLE}\n")
     (project.path / ".snakemake/submitting").touch()
     done = project.run(TABLE, "--forceall", check=False)
     assert done.returncode and "--unlock" in done.stdout
