@@ -153,6 +153,18 @@ def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
     assert copy.planned("results/psnr.csv") == {}
 
 
+def test_a_video_replaced_by_an_older_file_is_noticed_once(project):
+    video, plan = project.path / "videos/holiday.avi", "results/videos/holiday.json"
+    video.parent.mkdir()
+    for clip in ("harbour", "tower"):
+        source = ["-i", str(ROOT / f"tests/clips/{clip}/%02d.png")]
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *source, "-c:v", "mpeg4", str(video)], check=True)
+        os.utime(video, (10**9, 10**9))
+        assert project.planned(plan) == {"plan_video": 1}
+        project.run(plan)
+        assert project.planned(plan) == {}
+
+
 @pytest.mark.parametrize(
     "keys, value, words",
     [
