@@ -35,8 +35,9 @@ def shrink(image, scale, kind):
     kernel = _kernel(scale, "bicubic")
     kernel = kernel / kernel.sum()
     first = (scale - 1) // 2  # the output pixel's centre lies (scale - 1) / 2 after its first input pixel
-    narrow = np.ascontiguousarray(_filter(image, kernel, 1)[:, first::scale])
-    return np.ascontiguousarray(_filter(narrow, kernel, 0)[first::scale])
+    anchor = (len(kernel) - 1) // 2
+    narrow = np.ascontiguousarray(_filter(image, kernel, 1, anchor)[:, first::scale])
+    return np.ascontiguousarray(_filter(narrow, kernel, 0, anchor)[first::scale])
 
 
 def enlarge(image, scale, kind):
@@ -46,18 +47,19 @@ def enlarge(image, scale, kind):
         return cv2.resize(image, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC)
     if kind != "lanczos":
         _known(kind)
-    kernel = _kernel(scale, kind).copy()
-    for phase in range(scale):  # each output pixel is a weighted mean
-        kernel[phase::scale] /= kernel[phase::scale].sum()
-    pad = 4  # LR pixels, more than half the kernel
-    padded = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT)
-    rows, columns = padded.shape[:2]
-    wide = np.zeros((rows, columns * scale, *image.shape[2:]), np.float32)
-    wide[:, scale // 2 :: scale] = padded
-    full = np.zeros((rows * scale, columns * scale, *image.shape[2:]), np.float32)
-    full[scale // 2 :: scale] = _filter(wide, kernel, 1)
-    full = _filter(full, kernel, 0)
-    return np.ascontiguousarray(full[pad * scale : -pad * scale, pad * scale : -pad * scale])
+    wide = np.empty((height, width * scale, *image.shape[2:]), np.float32)
+    full = np.empty((height * scale, width * scale, *image.shape[2:]), np.float32)
+    kernel = _kernel(scale, kind)
+    phases = []
+    for phase in range(scale):  # of the kernel around an output pixel, only what falls on input pixels counts
+        first = scale // 2 - phase + (len(kernel) - 1) // 2
+        taps = kernel[first % scale :: scale]
+        phases.append((taps / taps.sum(), first // scale))
+    for phase, (taps, anchor) in enumerate(phases):
+        wide[:, phase::scale] = _filter(image, taps, 1, anchor)
+    for phase, (taps, anchor) in enumerate(phases):
+        full[phase::scale] = _filter(wide, taps, 0, anchor)
+    return full
 
 
 def lanczos(lr, scale):
@@ -76,9 +78,9 @@ def to_uint8(image):
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
 
 
-def _filter(image, kernel, axis):
-    """Convolve along one axis with a symmetric kernel, float32, borders mirrored."""
-    anchor, one = (len(kernel) - 1) // 2, np.ones(1, np.float32)
+def _filter(image, kernel, axis, anchor):
+    """Correlate along one axis with a kernel whose element `anchor` meets the output pixel, float32, borders mirrored."""
+    one = np.ones(1, np.float32)
     kernels, anchors = ((kernel, one), (anchor, 0)) if axis == 1 else ((one, kernel), (0, anchor))
     return cv2.sepFilter2D(image, cv2.CV_32F, *kernels, anchor=anchors, borderType=cv2.BORDER_REFLECT)
 

@@ -12,6 +12,8 @@ Kinds (the `kind` of a spec):
 """
 
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import cv2
 import numpy as np
@@ -51,6 +53,7 @@ class Drafts:
     spec: the config's `drafts` mapping; scale: 2, 3 or 4; degradation: "bicubic" or "cv2", how LR frames came about;
     lr(i): LR luma of frame i, uint8 (h, w), 0 <= i < n; hr(i): HR luma, uint8, for an oracle only.
     Frames, flows and enlargements are kept while a neighbouring target can use them, so ask for targets in order.
+    As many neighbours are registered at a time as OpenCV may use threads; the result does not depend on it.
     Raises InputError if an oracle is asked for without the ground truth.
     """
 
@@ -64,6 +67,7 @@ class Drafts:
         self._lr_source, self._hr = lr, hr if is_oracle(spec) else None
         self._radius = radius(spec)
         self._kept = {}
+        self._pool = ThreadPoolExecutor(max(1, cv2.getNumThreads()))
 
     def __getitem__(self, t):
         self._forget(t)
@@ -78,7 +82,10 @@ class Drafts:
 
     def _motion(self, t, flow, alpha, radius, trust, iterations):
         """The draft of target t under one setting, float32 (h*scale, w*scale)."""
-        neighbours = [self._registered(t, k, flow, alpha, trust) for k in self._neighbours(t, radius)]
+        frames = self._neighbours(t, radius)
+        for k in (t, *frames):
+            self._enlarged(k)  # a source of frames is read from one thread
+        neighbours = list(self._pool.map(lambda k: self._registered(t, k, flow, alpha, trust), frames))
         draft = _fuse(self._enlarged(t), neighbours)
         return self._back_project(draft, t, neighbours, iterations)
 
@@ -89,15 +96,20 @@ class Drafts:
         is enlarged, moved back and added, weighed by the trust in the registration.
         """
         grid = self._scale, self._degradation
+        total = sum((neighbour.trust for neighbour in neighbours), np.ones_like(draft))
         for _ in range(iterations):
             missing = enlarge(self._lr(t) - shrink(draft, *grid), *grid)
-            total = np.ones_like(missing)
-            for k, there, back, trust in ((n.frame, n.there, n.back, n.trust) for n in neighbours):
-                residual = self._lr(k) - shrink(sample(draft, back, cv2.INTER_LINEAR), *grid)
-                missing += trust * sample(enlarge(residual, *grid), there, cv2.INTER_LINEAR)
-                total += trust
+            for share in self._pool.map(partial(self._missing, draft), neighbours):
+                missing += share
             draft = draft + missing / total
         return draft
+
+    def _missing(self, draft, neighbour):
+        """What the LR frame of a neighbour shows and the draft does not, at the target's time."""
+        grid = self._scale, self._degradation
+        moved = sample(draft, neighbour.back, cv2.INTER_LINEAR)
+        residual = enlarge(self._lr(neighbour.frame) - shrink(moved, *grid), *grid)
+        return neighbour.trust * sample(residual, neighbour.there, cv2.INTER_LINEAR)
 
     def _neighbours(self, t, radius):
         """Frames around t, those that exist: fewer at the ends of the clip."""

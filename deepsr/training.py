@@ -24,14 +24,14 @@ import numpy as np
 from keras import ops
 
 from deepsr import model as networks
-from deepsr import patches, warm_start
+from deepsr import patches, spectra, warm_start
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 
 log = logging.getLogger("deepsr")
 
-MICRO = 1  # patches per gradient on a CPU: decides rounding, so it is no setting
+MICRO = 2  # patches per gradient on a CPU: decides rounding, so it is no setting
 CHECKPOINT_EVERY = 20  # seconds
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Adam (Kingma & Ba, ICLR 2015), as in Keras
 
@@ -425,7 +425,7 @@ def _save_model(model, vector, path):
 def _fingerprint(shards, settings, start_weights):
     """What a checkpoint must agree with to be continued: {"settings", "data", "code"} -> text."""
     files = [*shards, *([start_weights] if start_weights else [])]
-    modules = [Path(module.__file__) for module in (networks, patches, warm_start)] + [Path(__file__)]
+    modules = [Path(module.__file__) for module in (networks, patches, spectra, warm_start)] + [Path(__file__)]
     versions = [keras.__version__, keras.backend.backend(), np.__version__]
     return {
         "settings": json.dumps(asdict(settings)),

@@ -107,10 +107,9 @@ def test_tiles_make_the_whole_frame(file, height, width, rows, columns, seed):
 def test_every_tile_height(file, monkeypatch):
     frames = drafts(4, 21, 30)
     whole = whole_frame(file, frames)
-    predictor = Predictor(file)
     for rows in range(1, 23):
         monkeypatch.setattr(inference, "TILE", (rows, 1280))
-        np.testing.assert_allclose(predictor(frames), whole, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(Predictor(file)(frames), whole, rtol=0, atol=1e-5)
 
 
 def test_threads_do_not_change_a_bit(file):
