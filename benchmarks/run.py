@@ -191,12 +191,13 @@ def main():
             folder.mkdir(parents=True, exist_ok=True)
             subprocess.run([sys.executable, HERE / "prepare.py", folder], check=True)
         results = Results()
+        if not options.rows:
+            results.add(0, "workflow", folder)
         for turn in range(options.rounds):
             for measurement in ("gemm", *measurements):
                 results.add(turn, measurement, folder)
         text = table(results, names)
         if not options.rows:
-            results.add(0, "workflow", folder)
             text += f"\n{overhead(results, folder / 'rules.csv')}"
     text += f"\n\n{machine(options.rounds)}"
     print(text)
