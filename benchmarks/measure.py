@@ -220,7 +220,7 @@ def score(index, network, threads, frames):
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
     predictor = Predictor(network, threads)
     pairs = []
-    for t in range(frames):
+    for t in range(min(frames, len(clip))):
         target = clip.hr_luma(t) / 255
         pairs.append((psnr(target, drafts[t][-1] / 255), psnr(target, predict_frame(predictor, drafts[t]))))
     return [mean(side) for side in zip(*pairs, strict=True)]

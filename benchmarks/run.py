@@ -158,9 +158,9 @@ def figure(results, names, path):
     plt.rcParams["svg.hashsalt"] = "deepsr"
     canvas, axes = plt.subplots(figsize=(8, 0.7 * len(names) + 1.2), layout="constrained")
     for y, row in enumerate(ROWS[name] for name in names):
-        bars = [(0.2, median(results.ratios(row)), row.faster, "tab:blue")]
+        bars = [(-0.2 if row.smaller else 0, median(results.ratios(row)), row.faster, "tab:blue")]
         if row.smaller:
-            bars += [(-0.2, median(results.ratios(row, "peak_mb")), row.smaller, "tab:orange")]
+            bars += [(0.2, median(results.ratios(row, "peak_mb")), row.smaller, "tab:orange")]
         for offset, value, goal, color in bars:
             axes.barh(y + offset, value, 0.36, color=color)
             axes.plot([goal, goal], [y + offset - 0.18, y + offset + 0.18], "k")
@@ -168,9 +168,9 @@ def figure(results, names, path):
     axes.barh(0, 0, color="tab:blue", label="times faster")
     axes.barh(0, 0, color="tab:orange", label="times less memory")
     axes.plot([], [], "k", label="goal")
-    axes.set(xscale="log", xlim=(1, None), yticks=range(len(names)), yticklabels=[ROWS[n].title for n in names])
+    axes.set(xscale="log", yticks=range(len(names)), yticklabels=[ROWS[n].title for n in names])
+    axes.set_xlim(1, 4 * axes.get_xlim()[1])  # room for the numbers
     axes.set_xlabel("article's way / ours")
-    axes.margins(x=0.15)
     axes.invert_yaxis()
     axes.legend(loc="lower right")
     canvas.savefig(path, metadata={"Date": None})
