@@ -20,7 +20,8 @@ from deepsr import spectra
 from deepsr.errors import InputError
 from deepsr.onnx_export import DIGEST, OPERATORS, from_onnx
 
-TILE = 24, 32  # rows and columns of a tile: it stays in the processor's cache
+ROWS = 24  # of a tile: longer spectra cost more, shorter ones serve fewer rows
+TILE_MB = 6  # of a tile's values in all layers: they stay in the processor's cache
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x}
 
 
@@ -28,20 +29,22 @@ class Predictor:
     """The network of an .onnx file that `onnx_export.to_onnx` made; `predictor(drafts)` is one frame's luma.
 
     path: the .onnx file. threads: tiles computed at a time, at most the CPUs this process may use; they do not
-    change the result. providers: onnxruntime's devices in order of preference.
+    change the result. providers: onnxruntime's devices in order of preference. tile_mb: memory of one tile, MB, which
+    decides its width: a CPU wants what its cache holds, a GPU a tile as wide as the frame if its memory allows.
     Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`).
     Raises InputError if the file is missing, damaged or not such a network.
     """
 
-    def __init__(self, path, threads=1, providers=("CPUExecutionProvider",)):
+    def __init__(self, path, threads=1, providers=("CPUExecutionProvider",), tile_mb=TILE_MB):
         """See the class."""
         layers, self.metadata = _load(path)
         self.n_drafts = layers[0].kernel.shape[2]
-        self._head, self._last, self._tile = layers[:3], layers[3:], TILE
+        self._head, self._last = layers[:3], layers[3:]
+        self._tile = _tile_size(*self._head, tile_mb)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            _tile_graph(*self._head, *TILE).SerializeToString(), options, providers=list(providers)
+            _tile_graph(*self._head, *self._tile).SerializeToString(), options, providers=list(providers)
         )
         self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
 
@@ -106,6 +109,14 @@ def _load(path):
     if not all(np.isfinite(array).all() for layer in layers for array in (layer.kernel, layer.bias)):
         raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
     return layers, {entry.key: entry.value for entry in model.metadata_props if entry.key != DIGEST}
+
+
+def _tile_size(first, second, third, megabytes):
+    """Rows and columns of a tile whose values take so much memory: spectra, and each layer before and after activation."""
+    size, *_, filters = first.kernel.shape
+    spectra_rows = 2 * ((ROWS + size - 1) // 2 + 1)
+    column = spectra_rows * filters + 2 * ROWS * (filters + second.kernel.shape[3]) + ROWS * third.kernel.shape[0] ** 2
+    return ROWS, max(1, round(megabytes * 1e6 / (4 * column)))
 
 
 def _tile_graph(first, second, third, rows, columns):

@@ -98,18 +98,20 @@ def test_any_number_of_drafts(tmp_path, n_drafts):
 def test_tiles_make_the_whole_frame(file, height, width, rows, columns, seed):
     frames = drafts(4, height, width, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "TILE", (rows, columns))
+        patch.setattr(inference, "_tile_size", lambda *_: (rows, columns))
         tiled = Predictor(file, threads=2)(frames)
     assert tiled.shape == (height, width) and tiled.dtype == np.float32
     np.testing.assert_allclose(tiled, whole_frame(file, frames), rtol=0, atol=1e-5)
 
 
-def test_every_tile_height(file, monkeypatch):
-    frames = drafts(4, 21, 30)
-    whole = whole_frame(file, frames)
-    for rows in range(1, 23):
-        monkeypatch.setattr(inference, "TILE", (rows, 1280))
-        np.testing.assert_allclose(Predictor(file)(frames), whole, rtol=0, atol=1e-5)
+def test_tiles_of_any_memory_make_the_whole_frame(file):
+    frames = drafts(4, 31, 130)
+    whole, sizes = whole_frame(file, frames), []
+    for megabytes in (0.001, 1, 1000):
+        predictor = Predictor(file, tile_mb=megabytes)
+        sizes.append(predictor._tile[1])
+        np.testing.assert_allclose(predictor(frames), whole, rtol=0, atol=1e-5)
+    assert sizes[0] == 1 < sizes[1] < sizes[2] > 130
 
 
 def test_threads_do_not_change_a_bit(file):
