@@ -6,6 +6,7 @@ library, but equals a product to 9 maps and nine shifted additions: so only the 
 pixel, and tiles overlap by its kernel alone. What follows has one channel and runs on the whole frame.
 """
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -20,8 +21,12 @@ from deepsr import spectra
 from deepsr.errors import InputError
 from deepsr.onnx_export import DIGEST, OPERATORS, from_onnx
 
+log = logging.getLogger("deepsr")
+
 ROWS = 24  # of a tile: longer spectra cost more, shorter ones serve fewer rows
-TILE_MB = 6  # of a tile's values in all layers: they stay in the processor's cache
+CPU_TILE_MB = 6  # of a tile's values in all layers: they stay in the processor's cache
+GPU_TILE_MB = 64  # few and large operations, of which any GPU has room for some at a time
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x}
 
 
@@ -29,24 +34,39 @@ class Predictor:
     """The network of an .onnx file that `onnx_export.to_onnx` made; `predictor(drafts)` is one frame's luma.
 
     path: the .onnx file. threads: tiles computed at a time, at most the CPUs this process may use; they do not
-    change the result. providers: onnxruntime's devices in order of preference. tile_mb: memory of one tile, MB, which
-    decides its width: a CPU wants what its cache holds, a GPU a tile as wide as the frame if its memory allows.
+    change the result. gpu: compute on a GPU, in float32 as on a CPU; if onnxruntime finds none, that is logged.
+    tile_mb: memory of one tile, MB, which decides its width; by default what suits the device.
     Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`).
     Raises InputError if the file is missing, damaged or not such a network.
     """
 
-    def __init__(self, path, threads=1, providers=("CPUExecutionProvider",), tile_mb=TILE_MB):
+    def __init__(self, path, threads=1, gpu=False, tile_mb=None):
         """See the class."""
         layers, self.metadata = _load(path)
         self.n_drafts = layers[0].kernel.shape[2]
         self._head, self._last = layers[:3], layers[3:]
+        self._session = self._on_gpu(tile_mb or GPU_TILE_MB) if gpu else None
+        self._session = self._session or self._on([CPU], tile_mb or CPU_TILE_MB)
+        self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
+
+    def _on(self, providers, tile_mb):
+        """A session of onnxruntime for tiles of such memory."""
         self._tile = _tile_size(*self._head, tile_mb)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            _tile_graph(*self._head, *self._tile).SerializeToString(), options, providers=list(providers)
-        )
-        self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
+        options.use_deterministic_compute = True
+        model = _tile_graph(*self._head, *self._tile).SerializeToString()
+        return onnxruntime.InferenceSession(model, options, providers=providers)
+
+    def _on_gpu(self, tile_mb):
+        """The same on a GPU, or None if that does not work."""
+        if CUDA in onnxruntime.get_available_providers():
+            onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
+            session = self._on([(CUDA, {"use_tf32": 0}), CPU], tile_mb)  # TF32 would cost digits
+            if CUDA in session.get_providers():
+                return session
+        log.warning("A GPU was asked for, but onnxruntime finds none that it can use: computing on the CPU.")
+        return None
 
     def __call__(self, drafts):
         """The network's output, float32 (H, W), unclipped, on `drafts` / 255; drafts: uint8 (n_drafts, H, W)."""

@@ -72,19 +72,22 @@ def split(vector, shapes):
     return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def forward(model, weights, x):
+def forward(model, weights, x, dtype="float32"):
     """The network's output with the given weights, in forms whose gradients are cheap.
 
-    `x`: float32 (batch, H, W, D), static shape; returns (batch, H, W). Equal to the model up to float rounding. The
-    first layer takes a third of the operations as products of spectra; on the two one-channel layers, which are next
-    to no work, libraries spend much of a training step.
+    `x`: float32 (batch, H, W, D), static shape; returns float32 (batch, H, W). Equal to the model up to float rounding.
+    The first layer takes a third of the operations as products of spectra; on the two one-channel layers, which are next
+    to no work, libraries spend much of a training step. dtype: "bfloat16" computes all layers but those of one channel
+    in this precision; spectra need more, so the first one is then a plain convolution.
     """
     pairs = zip(weights[0::2], weights[1::2], weighted_layers(model), strict=True)
     for kernel, bias, layer in pairs:
         if isinstance(layer, layers.Conv2DTranspose):  # at stride 1 a convolution with the turned kernel
             kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))
-        x = layer.activation(_convolve(x, kernel) + bias)
-    return x[..., 0]
+        precision = "float32" if kernel.shape[2] == kernel.shape[3] == 1 else dtype
+        x = _convolve(ops.cast(x, precision), ops.cast(kernel, precision))
+        x = layer.activation(x + ops.cast(bias, x.dtype))
+    return ops.cast(x[..., 0], "float32")
 
 
 def _convolve(x, kernel):
@@ -93,7 +96,8 @@ def _convolve(x, kernel):
     if size == 1:
         return ops.matmul(x, kernel[0, 0])
     if filters > 1:
-        return _by_spectra(x, kernel)
+        single = keras.backend.standardize_dtype(x.dtype) == "float32"
+        return _by_spectra(x, kernel) if single else ops.conv(x, kernel, padding="same")
     if channels > 1:
         return _many_to_one(x, kernel[..., 0])[..., None]
     return _one_to_one(x[..., 0], kernel[..., 0, 0])[..., None]
@@ -118,11 +122,12 @@ def _by_spectra(x, kernel):
 
 
 def _many_to_one(x, kernel):
-    """A product with all k*k taps, then their shifted sum: (m, H, W, C), (k, k, C) -> (m, H, W)."""
+    """A product with all k*k taps, then their shifted sum: (m, H, W, C), (k, k, C) -> float32 (m, H, W)."""
     size, _, channels = kernel.shape
     _, h, w, _ = x.shape
     r = size // 2
     taps = ops.matmul(x, ops.transpose(ops.reshape(kernel, (size * size, channels))))
+    taps = ops.cast(taps, "float32")
     taps = ops.unstack(ops.pad(taps, [(0, 0), (r, r), (r, r), (0, 0)]), size * size, axis=3)
     return sum(tap[:, i // size :, i % size :][:, :h, :w] for i, tap in enumerate(taps))
 

@@ -1,18 +1,15 @@
-"""Training: a plain loop over fixed micro-batches, the same numbers on any number of CPU threads.
+"""Training: a plain loop over batches, whose gradients come from the devices of `deepsr.devices`.
 
-The gradient of a batch is the sum, in a fixed order, of the gradients of micro-batches of MICRO patches; each is
-computed by one thread, several at once. So the number of threads changes the speed, never the weights. The
-optimizer is NumPy on one flat vector of all weights, which makes a checkpoint a handful of arrays. Data order and
-augmentation are functions of the seed and the epoch alone: a killed training continues exactly.
+All weights are one flat vector, which makes the optimizer one function and a checkpoint a handful of arrays. A batch
+is loaded while the one before it is computed. Data order and augmentation are functions of the seed and the epoch
+alone: a killed training continues exactly.
 """
 
-import contextlib
+import collections
 import csv
 import hashlib
-import itertools
 import json
 import logging
-import os
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -23,15 +20,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from deepsr import devices, patches, spectra, warm_start
 from deepsr import model as networks
-from deepsr import patches, spectra, warm_start
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 
 log = logging.getLogger("deepsr")
 
-MICRO = 2  # patches per gradient on a CPU: decides rounding, so it is no setting
 CHECKPOINT_EVERY = 20  # seconds
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Adam (Kingma & Ba, ICLR 2015), as in Keras
 
@@ -47,6 +43,7 @@ class Settings:
     learning_rate: float
     schedule: str  # "constant" or "cosine" (falls to zero at the last step)
     warmup_steps: int  # the rate rises linearly over this many steps
+    precision: str  # "float32", or "mixed_bfloat16": the wide layers in bfloat16, weights and the rest in float32
     loss: str  # "mse", "charbonnier", "l1_tv", or "relative": the squared error over that of the bicubic frame
     tv_weight: float  # weight of the total variation in "l1_tv"
     warm_start: bool  # begin as the best linear filter, and train as `deepsr.warm_start` says
@@ -92,13 +89,13 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     Raises InputError for unusable input, and for a loss that is not finite (the last good weights are kept).
     """
     settings = Settings(**settings)
-    devices = _devices(threads, gpus)
+    device = devices.choose(threads, gpus, settings.batch_size)
     pool = Pool(shards)
     training, validation = _choose(pool, settings)
     fingerprint = _fingerprint(shards, settings, start_weights)
     model = networks.NETWORKS[settings.network](pool.shape[0])
     start = _start(model, pool, training, settings, start_weights)
-    loop = _Loop(model, pool, training, validation, settings, devices, start)
+    loop = _Loop(model, pool, training, validation, settings, device, start)
     state = _resume(checkpoint, fingerprint)
     if state is None:
         state = loop.begin(networks.flatten(start.weights))
@@ -119,7 +116,7 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
         "steps": history[-1]["step"],
         "settings": asdict(settings),
         "backend": keras.backend.backend(),
-        "devices": [str(device or "cpu") for device in devices],
+        "devices": device.names,
     }
     with atomic(out_summary) as part:
         part.write_text(json.dumps(summary, indent=2) + "\n")
@@ -133,15 +130,14 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
 class _Loop:
     """The loop over epochs and steps. Its state is a dict of arrays, all that a checkpoint needs."""
 
-    def __init__(self, model, pool, training, validation, settings, devices, start):
-        self.model, self.pool, self.settings, self.devices = model, pool, settings, devices
+    def __init__(self, model, pool, training, validation, settings, device, start):
+        self.model, self.pool, self.settings, self.device = model, pool, settings, device
         self.training, self.validation = training, validation
-        self.rates, self.whitening = networks.flatten(start.rates), start.whitening
-        self.first = slice(0, start.weights[0].size)
-        self.gradient, self.errors = _compiled(model, settings)
+        objective, errors = _objective(model, settings)
+        self.gradient, self.errors = device.gradient(objective), devices.compiled(errors)
+        self.adam = devices.compiled(_adam(start))
         self.steps = -(-len(training) // settings.batch_size)  # per epoch
-        self.micro = MICRO if devices == [None] * len(devices) else -(-settings.batch_size // len(devices))
-        self.lanes = ThreadPoolExecutor(len(devices))
+        self.shown = None, None, None
 
     def begin(self, weights):
         zero = np.zeros_like(weights)
@@ -156,18 +152,27 @@ class _Loop:
         bar = progress(total=total, initial=int(state["step"]), desc="train", unit="step")
         saved = began = time.monotonic()
         began_at = state["step"]
-        while state["step"] < total:
-            epoch, step = divmod(int(state["step"]), self.steps)
-            batch, views = self._batch(epoch, step)
-            loss, error, gradient = self._gradient(state["weights"], batch, views)
-            if not (np.isfinite(loss) and np.isfinite(gradient).all()):
+        for count, batch in _ahead(self._load, range(state["step"], total)):
+            epoch, step = divmod(state["step"], self.steps)
+            try:
+                loss, error, gradient = self.gradient(state["weights"], batch)
+                finite, updated = self._update(state, gradient, count)
+                loss, error = float(loss) / count, float(error) / count
+            except Exception as problem:
+                if devices.out_of_memory(problem):
+                    raise InputError(
+                        f"training.batch_size: {s.batch_size} patches do not fit into the memory of "
+                        f"{', '.join(self.device.names)}; choose less."
+                    ) from problem
+                raise
+            if not (np.isfinite(loss) and finite):
                 kept = out_model.with_name(f"{out_model.stem}.last-good{out_model.suffix}")
                 _save_model(self.model, state["weights"], kept)
                 raise InputError(
                     f"the loss is not finite in epoch {epoch + 1}, step {step + 1}; lower learning_rate "
                     f"(the last good weights are in {kept})."
                 )
-            self._update(state, gradient)
+            state |= updated
             state["sums"] = state["sums"] + [loss, error]
             state["step"] += 1
             bar.update()
@@ -181,50 +186,29 @@ class _Loop:
                 saved = time.monotonic()
         bar.close()
 
-    def _batch(self, epoch, step):
-        """Patch indices of a step and, for each, which of the eight flips and rotations it is shown in."""
-        rng = np.random.default_rng([self.settings.seed, 2, epoch])
-        order = rng.permutation(len(self.training))
-        views = rng.integers(0, 8 if self.settings.augment else 1, len(order))
+    def _load(self, n):
+        """How many patches step n = 0, 1, ... has, and the patches, placed on the devices."""
+        epoch, step = divmod(n, self.steps)
+        if self.shown[0] != epoch:
+            rng = np.random.default_rng([self.settings.seed, 2, epoch])
+            order = rng.permutation(len(self.training))
+            self.shown = epoch, order, rng.integers(0, 8 if self.settings.augment else 1, len(order))
+        _, order, views = self.shown
         part = slice(step * self.settings.batch_size, (step + 1) * self.settings.batch_size)
-        return self.training[order[part]], views[part]
+        drafts, target = self.pool[self.training[order[part]]]
+        for view in np.unique(views[part]):
+            rows = views[part] == view
+            drafts[rows], target[rows] = _view(drafts[rows], view), _view(target[rows], view)
+        return len(target), self.device.place(drafts, target)
 
-    def _gradient(self, weights, batch, views):
-        """Mean loss, mean squared error and gradient (P,) of a batch."""
-
-        def micro(i, device):
-            drafts, target = self.pool[batch[i : i + self.micro]]
-            for k, view in enumerate(views[i : i + self.micro]):
-                drafts[k], target[k] = _view(drafts[k], view), _view(target[k], view)
-            with keras.device(device) if device else contextlib.nullcontext():
-                return [np.asarray(ops.convert_to_numpy(r)) for r in self.gradient(weights, drafts, target)]
-
-        parts = self.lanes.map(micro, range(0, len(batch), self.micro), itertools.cycle(self.devices))
-        loss, error, gradient = 0.0, 0.0, np.zeros_like(weights)
-        for part in parts:
-            loss, error = loss + float(part[0]), error + float(part[1])
-            gradient += part[2]
-        return loss / len(batch), error / len(batch), gradient / np.float32(len(batch))
-
-    def _update(self, state, gradient):
-        """One step of Adam, in the coordinates and at the rates of the start, and of the average of the weights."""
-        s, n = self.settings, int(state["step"]) + 1
-        gradient[self.first] = self._whitened(gradient[self.first], ops.transpose)
-        state["mean"] = BETA1 * state["mean"] + (1 - BETA1) * gradient
-        state["square"] = BETA2 * state["square"] + (1 - BETA2) * gradient * gradient
-        root = np.sqrt(state["square"] / np.float32(1 - BETA2**n))
-        step = self.rates * (state["mean"] / np.float32(1 - BETA1**n)) / (root + np.float32(EPSILON))
-        step[self.first] = self._whitened(step[self.first])
-        state["weights"] = state["weights"] - np.float32(self.rate(n)) * step
-        decay = np.float32(min(s.average, n / (n + 10)))  # short at first, to forget the start
-        state["average"] = decay * state["average"] + (1 - decay) * state["weights"]
-
-    def _whitened(self, kernel, turn=lambda matrix: matrix):
-        """The whitening matrix, or its transpose, times the first kernel."""
-        if self.whitening is None:
-            return kernel
-        product = ops.matmul(turn(self.whitening), kernel.reshape(len(self.whitening), -1))
-        return ops.convert_to_numpy(product).ravel()
+    def _update(self, state, gradient, count):
+        """What a step changes in the state, and whether the gradient is finite."""
+        n = state["step"] + 1
+        decay = min(self.settings.average, n / (n + 10))  # short at first, to forget the start
+        scalars = self.rate(n), 1 - BETA1**n, 1 - BETA2**n, decay, count
+        names = "weights", "average", "mean", "square"
+        finite, arrays = self.adam(*(state[name] for name in names), gradient, *map(np.float32, scalars))
+        return bool(finite), dict(zip(names, arrays, strict=True))
 
     def rate(self, n):
         """Learning rate of step n = 1, 2, ..."""
@@ -261,9 +245,9 @@ class _Loop:
         def errors(indices):
             return np.asarray(ops.convert_to_numpy(self.errors(weights, *self.pool[indices])))
 
-        step = max(self.micro, 4)
+        step = self.device.part
         parts = [self.validation[i : i + step] for i in range(0, len(self.validation), step)]
-        found = np.concatenate(list(self.lanes.map(errors, parts)))
+        found = np.concatenate(self.device.each(errors, parts))
         clips = self.pool.clip[self.validation]
         return float(np.mean([_psnr(np.mean(found[clips == clip], dtype=np.float64)) for clip in np.unique(clips)]))
 
@@ -278,22 +262,22 @@ def _view(image, view):
     return image[..., ::-1] if view >= 4 else image
 
 
-def _compiled(model, settings):
-    """Two compiled functions of (weights (P,), drafts uint8 (m, D, p, p), target uint8 (m, p, p)).
+def _objective(model, settings):
+    """Two functions of (weights (P,), drafts uint8 (m, D, p, p), target uint8 (m, p, p)).
 
-    The first gives the sums over patches of mean loss and mean squared error, and the gradient of the former;
-    the second each patch's mean squared error of the clipped prediction. `border` pixels do not count.
+    The first gives loss (m,) and mean squared error (m,) of each patch; the second, always in float32, each patch's
+    mean squared error of the clipped prediction. `border` pixels do not count.
     """
-    shapes = [tuple(weight.shape) for weight in model.weights]
+    shapes = networks.shapes(model)
     inside = slice(settings.border, -settings.border or None)
 
-    def predict(weights, drafts, target):
+    def predict(weights, drafts, target, dtype):
         x = ops.transpose(ops.cast(drafts, "float32") / 255, (0, 2, 3, 1))
-        y = networks.forward(model, networks.split(weights, shapes), x)
+        y = networks.forward(model, networks.split(weights, shapes), x, dtype)
         return y[:, inside, inside], ops.cast(target, "float32")[:, inside, inside] / 255
 
     def objective(weights, drafts, target):
-        y, truth = predict(weights, drafts, target)
+        y, truth = predict(weights, drafts, target, settings.precision.removeprefix("mixed_"))
         square = ops.square(y - truth)
         error = ops.mean(square, axis=(1, 2))
         if settings.loss == "mse":
@@ -308,65 +292,53 @@ def _compiled(model, settings):
             variation = ops.mean(ops.abs(y[:, 1:] - y[:, :-1]), axis=(1, 2))
             variation += ops.mean(ops.abs(y[:, :, 1:] - y[:, :, :-1]), axis=(1, 2))
             loss = ops.mean(ops.abs(y - truth), axis=(1, 2)) + settings.tv_weight * variation
-        return ops.sum(loss), ops.sum(error)
+        return loss, error
 
     def errors(weights, drafts, target):
-        y, truth = predict(weights, drafts, target)
+        y, truth = predict(weights, drafts, target, "float32")
         return ops.mean(ops.square(ops.clip(y, 0, 1) - truth), axis=(1, 2))
 
-    if keras.backend.backend() == "jax":
-        import jax
-
-        value_and_grad = jax.jit(jax.value_and_grad(objective, has_aux=True))
-
-        def gradient(*arguments):
-            (loss, error), slope = value_and_grad(*arguments)
-            return loss, error, slope
-
-        return gradient, jax.jit(errors)
-
-    import tensorflow as tf
-
-    @tf.function(autograph=False)
-    def gradient(weights, drafts, target):
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            loss, error = objective(weights, drafts, target)
-        return loss, error, tape.gradient(loss, weights)
-
-    return gradient, tf.function(errors, autograph=False)
+    return objective, errors
 
 
-def _devices(threads, gpus):
-    """One entry per lane of the loop: None for a CPU thread, "gpu:i" for a GPU.
+def _adam(start):
+    """One step of Adam, in the coordinates and at the rates of the start, and of the average of the weights.
 
-    A CPU lane is one thread; there are no more lanes than CPUs this process may run on.
+    A function of four vectors (P,), the gradient's sum (P,) and five scalars: learning rate, what corrects the two
+    moments, decay of the average, and patches in the sum. Returns whether the gradient is finite, and the four vectors.
     """
-    lanes = max(1, min(threads, len(os.sched_getaffinity(0))))
-    if gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before the first use of the backend, which looks for GPUs
-    if keras.backend.backend() == "jax":
-        import jax
+    rates, first = networks.flatten(start.rates), start.weights[0].size
 
-        if gpus == 0:
-            jax.config.update("jax_platforms", "cpu")
-        found = [device for device in jax.devices() if device.platform == "gpu"]
-    else:
-        import tensorflow as tf
+    def whitened(vector, matrix):
+        kernel, rest = ops.split(vector, [first])
+        return ops.concatenate([ops.reshape(ops.matmul(matrix, ops.reshape(kernel, (len(matrix), -1))), (-1,)), rest])
 
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-            tf.config.threading.set_inter_op_parallelism_threads(lanes)
-        except RuntimeError:
-            log.warning("TensorFlow is already running: its number of threads stays as it is.")
-        found = tf.config.list_physical_devices("GPU") if gpus else []
-        for device in found:
-            tf.config.experimental.set_memory_growth(device, True)
-    if gpus > len(found):
-        log.warning("%d GPUs were asked for and %d are there.", gpus, len(found))
-    devices = [f"gpu:{i}" for i in range(min(gpus, len(found)))] or [None] * lanes
-    log.info("training on %s", ", ".join(filter(None, devices)) or f"CPU, {lanes} threads")
-    return devices
+    def adam(weights, average, mean, square, gradient, rate, mean_share, square_share, decay, count):
+        finite = ops.all(ops.isfinite(gradient))
+        gradient = gradient / count
+        if start.whitening is not None:
+            gradient = whitened(gradient, start.whitening.T)
+        mean = BETA1 * mean + (1 - BETA1) * gradient
+        square = BETA2 * square + (1 - BETA2) * gradient * gradient
+        step = rates * (mean / mean_share) / (ops.sqrt(square / square_share) + EPSILON)
+        if start.whitening is not None:
+            step = whitened(step, start.whitening)
+        weights = weights - rate * step
+        return finite, (weights, decay * average + (1 - decay) * weights, mean, square)
+
+    return adam
+
+
+def _ahead(load, items):
+    """`load` of each item in turn; the next one is loaded in a thread while the caller is at work on one."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = collections.deque()
+        for item in items:
+            coming.append(thread.submit(load, item))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def _choose(pool, settings):
@@ -425,7 +397,7 @@ def _save_model(model, vector, path):
 def _fingerprint(shards, settings, start_weights):
     """What a checkpoint must agree with to be continued: {"settings", "data", "code"} -> text."""
     files = [*shards, *([start_weights] if start_weights else [])]
-    modules = [Path(module.__file__) for module in (networks, patches, spectra, warm_start)] + [Path(__file__)]
+    modules = [Path(module.__file__) for module in (devices, networks, patches, spectra, warm_start)] + [Path(__file__)]
     versions = [keras.__version__, keras.backend.backend(), np.__version__]
     return {
         "settings": json.dumps(asdict(settings)),

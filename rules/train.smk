@@ -30,7 +30,6 @@ rule train_network:
         network=lambda wildcards: settings_of(wildcards)["network"],
         training=lambda wildcards: settings_of(wildcards)["training"],
         seed=config["seed"],
-        gpus=config["gpus"],
         code=code("train_network"),
     script:
         "../scripts/train_network.py"

@@ -48,10 +48,11 @@ rule upscale_part:
         "results/benchmarks/upscale_part/{video}_x{scale}/{part}.tsv"
     conda:
         "../envs/deepsr.yaml"
-    threads: 2
+    threads: 8 if config["gpus"] else 2  # beside a GPU they make drafts
     resources:
         mem_mb=growing(4000),
         runtime=growing(1440),
+        gpu=min(1, config["gpus"]),
     params:
         source=source_of,
         parts=len(PARTS),

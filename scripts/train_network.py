@@ -14,6 +14,6 @@ with job(snakemake):
         out_summary=snakemake.output.summary,
         checkpoint=Path(snakemake.output.model).with_name("checkpoint.npz"),
         threads=snakemake.threads,
-        gpus=snakemake.params.gpus,
+        gpus=snakemake.resources.gpu,
         start_weights=snakemake.input.start or None,
     )

@@ -7,7 +7,7 @@ from deepsr.video import upscale_part
 from deepsr.video_io import read_plan
 
 with job(snakemake):
-    predictor = Predictor(snakemake.input.model, snakemake.threads)
+    predictor = Predictor(snakemake.input.model, snakemake.threads, gpu=snakemake.resources.gpu > 0)
     upscale_part(
         snakemake.params.source,
         read_plan(snakemake.input.plan),

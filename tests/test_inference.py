@@ -114,6 +114,33 @@ def test_tiles_of_any_memory_make_the_whole_frame(file):
     assert sizes[0] == 1 < sizes[1] < sizes[2] > 130
 
 
+def test_without_a_gpu_the_cpu_computes_the_same_and_it_is_said(file, caplog):
+    frames = drafts(4, 45, 70)
+    assert np.array_equal(Predictor(file, gpu=True)(frames), Predictor(file)(frames))
+    assert "A GPU was asked for, but onnxruntime finds none that it can use: computing on the CPU." in caplog.text
+
+
+def test_a_gpu_gets_wide_tiles_and_all_digits(file, monkeypatch):
+    """What onnxruntime is asked for where it has a GPU; this one only pretends."""
+    asked = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, model, options, providers):
+            asked.append(providers)
+            super().__init__(model, options, providers=[inference.CPU])
+
+        def get_providers(self):
+            return [inference.CUDA, inference.CPU]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [inference.CUDA, inference.CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    frames = drafts(4, 45, 1300)
+    wide, narrow = Predictor(file, gpu=True), Predictor(file)
+    assert asked == [[(inference.CUDA, {"use_tf32": 0}), inference.CPU], [inference.CPU]]
+    assert wide._tile[1] > 5 * narrow._tile[1]
+    np.testing.assert_allclose(wide(frames), narrow(frames), rtol=0, atol=1e-5)
+
+
 def test_threads_do_not_change_a_bit(file):
     frames = drafts(4, 45, 70)
     one = Predictor(file, threads=1)(frames)

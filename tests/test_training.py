@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from deepsr import training
+from deepsr import devices, training
 from deepsr.errors import InputError
 from deepsr.patches import save
 
@@ -22,6 +22,7 @@ SETTINGS = {
     "learning_rate": 1e-3,
     "schedule": "cosine",
     "warmup_steps": 2,
+    "precision": "float32",
     "loss": "mse",
     "tv_weight": 0.01,
     "warm_start": True,
@@ -200,30 +201,31 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(shards, tmp_
 def test_gradient_is_the_slope_of_the_loss(shards, loss, network):
     settings = training.Settings(**SETTINGS | {"loss": loss, "network": network, "tv_weight": 0.1})
     model = training.networks.NETWORKS[network](2)
-    gradient, _ = training._compiled(model, settings)
+    gradient = devices.Cpu(1).gradient(training._objective(model, settings)[0])
     rng = np.random.default_rng(0)
     weights = training.networks.flatten([rng.normal(0, 0.05, w.shape) for w in model.weights])
     pool = training.Pool(shards)
     batch = pool[np.arange(2)]
-    slope = np.asarray(gradient(weights, *batch)[2])
+    slope = gradient(weights, batch)[2]
     direction = slope / np.linalg.norm(slope)
     step = np.float32(1e-2 / np.linalg.norm(slope))
-    ahead, behind = (float(gradient(weights + s * step * direction, *batch)[0]) for s in (1, -1))
+    ahead, behind = (gradient(weights + s * step * direction, batch)[0] for s in (1, -1))
     assert (ahead - behind) / (2 * step) == pytest.approx(np.linalg.norm(slope), rel=0.05)
 
 
 def test_border_does_not_count(shards):
     settings = training.Settings(**SETTINGS)
     model = training.networks.build_deepsr(2)
-    gradient, errors = training._compiled(model, settings)
+    objective, errors = training._objective(model, settings)
+    gradient = devices.Cpu(1).gradient(objective)
     weights = training.networks.flatten([np.full(w.shape, 0.001) for w in model.weights])
     drafts, target = training.Pool(shards)[np.arange(2)]
     changed = target.copy()
     changed[:, :2] = changed[:, -2:] = changed[:, :, :2] = changed[:, :, -2:] = 0
-    assert float(gradient(weights, drafts, target)[0]) == float(gradient(weights, drafts, changed)[0])
+    assert gradient(weights, (drafts, target))[0] == gradient(weights, (drafts, changed))[0]
     assert np.array_equal(errors(weights, drafts, target), errors(weights, drafts, changed))
     changed[:, 2, 2] ^= 255
-    assert float(gradient(weights, drafts, target)[0]) != float(gradient(weights, drafts, changed)[0])
+    assert gradient(weights, (drafts, target))[0] != gradient(weights, (drafts, changed))[0]
 
 
 def test_views_are_the_eight_symmetries():
@@ -286,7 +288,7 @@ def test_one_step_equals_adam_of_keras(shards, tmp_path):
     pool = training.Pool(shards)
     chosen, validation = training._choose(pool, settings)
     start = training.warm_start.Start(before, [np.ones(w.shape) for w in before], None)
-    loop = training._Loop(model, pool, chosen, validation, settings, [None], start)
+    loop = training._Loop(model, pool, chosen, validation, settings, devices.Cpu(1), start)
     state = loop.begin(training.networks.flatten(before))
     loop.run(state, lambda: None, tmp_path / "unused.keras")
 
