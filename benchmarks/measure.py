@@ -80,11 +80,23 @@ def job_baseline(folder):
 
 
 def job_ours(folder):
-    """An evaluation job of one 720p frame, from its start, on one thread: read, prepare, predict, score."""
+    """The same on one thread, with what the workflow's rule does beside: motion drafts, Lanczos, SSIM and colour."""
     import cv2
 
+    from deepsr.drafts import Drafts
+    from deepsr.inference import Predictor, predict_frame
+    from deepsr.scoring import score_frame
+    from deepsr.sequence import Sequence
+
     cv2.setNumThreads(1)
-    score(folder / "part0.json", folder / "network.onnx", threads=1, frames=1)
+    settings = experiment("deepsr")
+    drafts = settings["drafts"]
+    drafts["settings"].append(drafts["settings"][-1])  # the network has four inputs
+    clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
+    drafts = Drafts(drafts, 4, "bicubic", clip.lr_luma, len(clip))
+    t = 7  # with neighbours on both sides
+    predicted = predict_frame(Predictor(folder / "network.onnx", threads=1), drafts[t])
+    score_frame(clip.hr(t), clip.lr(t), predicted, 4, "bicubic", **settings["evaluation"])
     return {"seconds": time.time() - STARTED}
 
 

@@ -104,7 +104,7 @@ class _Gpus:
 
     def __init__(self, names, batch_size):
         self.names = names
-        self.part = batch_size
+        self.part = -(-batch_size // len(names))
         self.size = -(-batch_size // len(names)) * len(names)
 
     def filled(self, drafts, target):
@@ -127,9 +127,18 @@ class TensorFlowGpus(_Gpus):
         self.strategy = tf.distribute.MirroredStrategy(names)
 
     def place(self, drafts, target):
-        shares = [np.split(array, len(self.names)) for array in self.filled(drafts, target)]
-        spread = self.strategy.experimental_distribute_values_from_function
-        return [spread(lambda replica, s=share: s[replica.replica_id_in_sync_group]) for share in shares]
+        import tensorflow as tf
+
+        def spread(array):
+            shares = np.split(array, len(self.names))
+
+            def share(replica):
+                with tf.device(self.names[replica.replica_id_in_sync_group]):
+                    return tf.constant(shares[replica.replica_id_in_sync_group])
+
+            return self.strategy.experimental_distribute_values_from_function(share)
+
+        return [spread(array) for array in self.filled(drafts, target)]
 
     def gradient(self, objective):
         import tensorflow as tf
@@ -203,6 +212,7 @@ def _find_tensorflow_gpus(gpus):
     for device in found:
         tf.config.experimental.set_memory_growth(device, True)
     if found:
+        tf.config.set_visible_devices(found[:gpus], "GPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)
         tf.config.experimental.enable_op_determinism()
     return [f"gpu:{i}" for i in range(len(found))]
@@ -216,5 +226,6 @@ def _find_jax_gpus(gpus):
         jax.config.update("jax_platforms", "cpu")
     else:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         jax.config.update("jax_default_matmul_precision", "float32")
     return [device for device in jax.devices() if device.platform == "gpu"]

@@ -89,17 +89,25 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     Raises InputError for unusable input, and for a loss that is not finite (the last good weights are kept).
     """
     settings = Settings(**settings)
-    device = devices.choose(threads, gpus, settings.batch_size)
     pool = Pool(shards)
     training, validation = _choose(pool, settings)
+    device = devices.choose(threads, gpus, min(settings.batch_size, len(training)))
     fingerprint = _fingerprint(shards, settings, start_weights)
     model = networks.NETWORKS[settings.network](pool.shape[0])
     start = _start(model, pool, training, settings, start_weights)
     loop = _Loop(model, pool, training, validation, settings, device, start)
     state = _resume(checkpoint, fingerprint)
-    if state is None:
-        state = loop.begin(networks.flatten(start.weights))
-    loop.run(state, lambda: _save_checkpoint(checkpoint, state, fingerprint), Path(out_model))
+    try:
+        if state is None:
+            state = loop.begin(networks.flatten(start.weights))
+        loop.run(state, lambda: _save_checkpoint(checkpoint, state, fingerprint), Path(out_model))
+    except Exception as error:
+        if not devices.out_of_memory(error):
+            raise
+        raise InputError(
+            f"training.batch_size: {settings.batch_size} patches do not fit into the memory of "
+            f"{', '.join(device.names)}; choose less."
+        ) from error
     _save_model(model, state["best"], out_model)
     history = json.loads(state["history"])
     _write_history(history, out_history)
@@ -151,20 +159,12 @@ class _Loop:
         total = s.epochs * self.steps
         bar = progress(total=total, initial=int(state["step"]), desc="train", unit="step")
         saved = began = time.monotonic()
-        began_at = state["step"]
+        seen = 0
         for count, batch in _ahead(self._load, range(state["step"], total)):
             epoch, step = divmod(state["step"], self.steps)
-            try:
-                loss, error, gradient = self.gradient(state["weights"], batch)
-                finite, updated = self._update(state, gradient, count)
-                loss, error = float(loss) / count, float(error) / count
-            except Exception as problem:
-                if devices.out_of_memory(problem):
-                    raise InputError(
-                        f"training.batch_size: {s.batch_size} patches do not fit into the memory of "
-                        f"{', '.join(self.device.names)}; choose less."
-                    ) from problem
-                raise
+            loss, error, gradient = self.gradient(state["weights"], batch)
+            finite, updated = self._update(state, gradient, count)
+            loss, error = float(loss) / count, float(error) / count
             if not (np.isfinite(loss) and finite):
                 kept = out_model.with_name(f"{out_model.stem}.last-good{out_model.suffix}")
                 _save_model(self.model, state["weights"], kept)
@@ -175,12 +175,12 @@ class _Loop:
             state |= updated
             state["sums"] = state["sums"] + [loss, error]
             state["step"] += 1
+            seen += count
             bar.update()
             ends = step + 1 == self.steps
             if ends:
-                rate = s.batch_size * (state["step"] - began_at) / (time.monotonic() - began)
-                self._close_epoch(state, epoch + 1, rate)
-                began, began_at = time.monotonic(), state["step"]
+                self._close_epoch(state, epoch + 1, seen / (time.monotonic() - began))
+                began, seen = time.monotonic(), 0
             if ends or time.monotonic() - saved > CHECKPOINT_EVERY:
                 save()
                 saved = time.monotonic()
@@ -253,7 +253,7 @@ class _Loop:
 
 
 def _psnr(error):
-    return float(-10 * np.log10(error)) if error > 0 else float("inf")
+    return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
 def _view(image, view):
@@ -344,6 +344,8 @@ def _ahead(load, items):
 def _choose(pool, settings):
     """Indices of the training patches and of the validation patches."""
     training, validation = np.flatnonzero(~pool.validation), np.flatnonzero(pool.validation)
+    if not len(training):
+        raise InputError("the training clips hold only validation patches; set patches.validation_frames to less.")
     if not len(validation):
         raise InputError("the training clips hold no validation patches; set patches.validation_frames to 1 or more.")
     if 2 * settings.border >= pool.shape[1]:

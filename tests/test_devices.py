@@ -8,10 +8,10 @@ import textwrap
 
 import numpy as np
 import pytest
+from test_training import SETTINGS, results, shards, train  # noqa: F401
 
 from deepsr import devices, training
 from deepsr.errors import InputError
-from test_training import SETTINGS, results, shards, train  # noqa: F401
 
 # A process of its own, in which the CPU pretends to be three devices. It prints the gradients of three batches, one of
 # full size and two that have to be filled up, first of one device, then of three; and it trains on the three.
