@@ -81,35 +81,28 @@ class Drafts:
         return np.stack([*drafts, upscale(self._lr(t), self._scale, self._degradation)])
 
     def _motion(self, t, flow, alpha, radius, trust, iterations):
-        """The draft of target t under one setting, float32 (h*scale, w*scale)."""
-        frames = self._neighbours(t, radius)
-        for k in (t, *frames):
-            self._enlarged(k)  # a source of frames is read from one thread
-        neighbours = list(self._pool.map(lambda k: self._registered(t, k, flow, alpha, trust), frames))
-        draft = _fuse(self._enlarged(t), neighbours)
-        return self._back_project(draft, t, neighbours, iterations)
+        """The draft of target t under one setting, float32 (h*scale, w*scale).
 
-    def _back_project(self, draft, t, neighbours, iterations):
-        """Correct the draft until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991).
-
-        In each iteration the draft is moved to each neighbour's time and degraded; what is then missing from the LR frame
-        is enlarged, moved back and added, weighed by the trust in the registration.
+        It is corrected until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991). In each iteration the draft
+        is moved to each neighbour's time and degraded; what is then missing from the LR frame is enlarged, moved back and
+        added, weighed by the trust in the registration.
         """
-        grid = self._scale, self._degradation
-        total = sum((neighbour.trust for neighbour in neighbours), np.ones_like(draft))
+        neighbours, draft, weight = self._fused(t, flow, alpha, radius, trust)
         for _ in range(iterations):
-            missing = enlarge(self._lr(t) - shrink(draft, *grid), *grid)
-            for share in self._pool.map(partial(self._missing, draft), neighbours):
-                missing += share
-            draft = draft + missing / total
+            own = self._pool.submit(self._missing, draft, t)
+            shares = self._pool.map(partial(self._share, draft), neighbours)
+            draft = draft + sum(shares, own.result()) / weight
         return draft
 
-    def _missing(self, draft, neighbour):
-        """What the LR frame of a neighbour shows and the draft does not, at the target's time."""
+    def _missing(self, picture, k):
+        """What LR frame k shows and a picture of its time does not, enlarged."""
         grid = self._scale, self._degradation
-        moved = sample(draft, neighbour.back, cv2.INTER_LINEAR)
-        residual = enlarge(self._lr(neighbour.frame) - shrink(moved, *grid), *grid)
-        return neighbour.trust * sample(residual, neighbour.there, cv2.INTER_LINEAR)
+        return enlarge(self._lr(k) - shrink(picture, *grid), *grid)
+
+    def _share(self, draft, neighbour):
+        """What is missing at a neighbour's time, moved to the target's and weighed."""
+        missing = self._missing(sample(draft, neighbour.back, cv2.INTER_LINEAR), neighbour.frame)
+        return neighbour.trust * sample(missing, neighbour.there, cv2.INTER_LINEAR)
 
     def _neighbours(self, t, radius):
         """Frames around t, those that exist: fewer at the ends of the clip."""
@@ -125,6 +118,18 @@ class Drafts:
 
     def _flow(self, a, b, method, alpha):
         return self._keep(("flow", a, b, method, alpha), lambda: dense_flow(self._lr(a), self._lr(b), method, alpha))
+
+    def _fused(self, t, method, alpha, radius, trust):
+        """The registered neighbours of target t, and their mean with it and its weight (`_fuse`)."""
+
+        def make():
+            frames = self._neighbours(t, radius)
+            for k in (t, *frames):
+                self._enlarged(k)  # a source of frames is read from one thread
+            neighbours = list(self._pool.map(lambda k: self._registered(t, k, method, alpha, trust), frames))
+            return neighbours, *_fuse(self._enlarged(t), neighbours)
+
+        return self._keep(("fused", t, method, alpha, radius, trust), make)
 
     def _registered(self, t, k, method, alpha, trust):
         def make():
@@ -147,7 +152,7 @@ class Drafts:
         """Drop what no target from t on can use."""
         for key in list(self._kept):
             nearby = abs(key[1] - t) <= self._radius and (key[0] != "flow" or abs(key[2] - t) <= self._radius)
-            if not nearby or key[0] == "registered":
+            if not nearby or key[0] in ("registered", "fused"):
                 del self._kept[key]
 
 
@@ -157,9 +162,9 @@ Neighbour = namedtuple("Neighbour", "frame there back warped trust")
 
 
 def _fuse(target, neighbours):
-    """Mean of the target and its registered neighbours, weighed by the trust in them."""
+    """Mean of the target and its registered neighbours, weighed by the trust in them, and the sum of the weights."""
     total, weight = target.copy(), np.ones_like(target)
     for neighbour in neighbours:
         total += neighbour.trust * neighbour.warped
         weight += neighbour.trust
-    return total / weight
+    return total / weight, weight
