@@ -1,7 +1,8 @@
-"""One measurement in a process of its own: `python measure.py FUNCTION FOLDER STARTED`; its result is JSON on stdout.
+"""One measurement in a process of its own: `python measure.py MEASUREMENT FOLDER STARTED`; its result is JSON on stdout.
 
-FOLDER is what prepare.py made; STARTED is when this process was started, in seconds since the epoch. The result holds
-seconds (or a rate) and peak_mb, the process's peak memory.
+MEASUREMENT is a function of this module and its arguments, "training_ours" or "training_ours gpu"; without the word gpu
+none is seen. FOLDER is what prepare.py made; STARTED is when this process was started, in seconds since the epoch. The
+result holds seconds (or a rate) and peak_mb, the process's peak memory.
 """
 
 import json
@@ -15,8 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, median
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -26,15 +25,33 @@ FRAMES, PER_FRAME = 1000, 10  # frames of 720p, and patches cut from each
 SIZE, BATCH = 50, 128  # pixels a patch is wide, patches in a training step
 
 
-def gemm(folder):
+def gemm(folder, device="cpu"):
     """Best rate of a large float32 matrix product, GFLOP/s: what the processor can do."""
     import numpy as np
 
-    a, b = np.random.default_rng(0).random((2, 4096, 4096), dtype=np.float32)
-    return {"gflops": 2 * 4096**3 / min(timed(np.matmul, a, b) for _ in range(6)) / 1e9}
+    product, factors = np.matmul, np.random.default_rng(0).random((2, 4096, 4096), dtype=np.float32)
+    if device == "gpu":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        product, factors = lambda a, b: (a @ b)[0, 0].numpy(), [tf.constant(a) for a in factors]  # numpy() waits
+    return {"gflops": 2 * 4096**3 / min(timed(product, *factors) for _ in range(6)) / 1e9}
 
 
-def inference_baseline(folder):
+def gpu(folder, device):
+    """What can be measured on a GPU: its name, or None, for training and for inference."""
+    import tensorflow as tf
+
+    from deepsr.inference import Predictor
+
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        return {"training": None, "inference": None}
+    name = tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU")
+    return {"training": name, "inference": name if Predictor(folder / "network.onnx", gpu=True).on_gpu else None}
+
+
+def inference_baseline(folder, device="cpu"):
     """A 720p frame."""
     import baseline
 
@@ -42,11 +59,11 @@ def inference_baseline(folder):
     return {"seconds": steady(baseline.predict, model, random_drafts())}
 
 
-def inference_ours(folder):
+def inference_ours(folder, device="cpu"):
     """A 720p frame."""
     from deepsr.inference import Predictor
 
-    return {"seconds": steady(Predictor(folder / "network.onnx", threads=CPUS), random_drafts())}
+    return {"seconds": steady(Predictor(folder / "network.onnx", CPUS, gpu=device == "gpu"), random_drafts())}
 
 
 def start_baseline(folder):
@@ -105,7 +122,7 @@ def jobs_ours(folder):
     return together(["job_ours"] * JOBS, folder)
 
 
-def training_baseline(folder):
+def training_baseline(folder, device="cpu"):
     """A training step, after three that do not count."""
     import baseline
     import numpy as np
@@ -117,7 +134,7 @@ def training_baseline(folder):
     return {"seconds": timed(fit) / 3}
 
 
-def training_ours(folder):
+def training_ours(folder, device="cpu", precision="float32"):
     """A training step, after three that do not count: the rate of the second epoch in the training's own history."""
     import numpy as np
     import pandas as pd
@@ -127,7 +144,8 @@ def training_ours(folder):
     random = np.random.default_rng(0)
     drafts = random.integers(0, 256, (3 * BATCH + 1, 4, SIZE, SIZE), dtype=np.uint8)
     patches.save(folder / "random.npz", drafts=drafts, target=drafts[:, 0], validation=np.arange(3 * BATCH + 1) == 0)
-    train([folder / "random.npz"], folder / "random", batch_size=BATCH, epochs=2, patches=None)
+    settings = {"batch_size": BATCH, "epochs": 2, "patches": None, "precision": precision}
+    train([folder / "random.npz"], folder / "random", device, **settings)
     rate = pd.read_csv(folder / "random.csv")["patches_per_s"].iloc[-1]
     return {"seconds": BATCH / rate}
 
@@ -258,13 +276,13 @@ def cut_patches(index, output, per_frame):
     patches.save(output, drafts=inputs, target=targets, validation=chosen[:, 3].astype(bool))
 
 
-def train(shards, output, **settings):
+def train(shards, output, device="cpu", **settings):
     """A training by the default config, but for `settings`."""
     from deepsr import training
 
     settings = {"network": "deepsr", "seed": 1, **experiment("article")["training"], **settings}
     outputs = [output.with_suffix(suffix) for suffix in (".keras", ".csv", ".json", ".checkpoint")]
-    training.train(shards, settings, *outputs, threads=CPUS)
+    training.train(shards, settings, *outputs, threads=CPUS, gpus=int(device == "gpu"))
 
 
 def experiment(name):
@@ -309,10 +327,20 @@ def together(measurements, folder):
 def run(measurement, folder):
     """Run one measurement in a process of its own, and give its result."""
     command = [sys.executable, __file__, measurement, str(folder), str(time.time())]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+    return json.loads(output_of(command, quiet=measurement != "workflow").splitlines()[-1])
+
+
+def output_of(command, quiet=True):
+    """What a command prints; its stderr, such as TensorFlow's greetings, is shown if it fails or is not quiet."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stderr or ''}failed: {' '.join(map(str, command))}")
+    return done.stdout
 
 
 if __name__ == "__main__":
     (function, *arguments), STARTED = sys.argv[1].split(), float(sys.argv[3])
+    if "gpu" not in arguments:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     result = globals()[function](Path(sys.argv[2]), *arguments)
     print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **result}))

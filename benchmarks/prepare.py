@@ -1,10 +1,13 @@
 """Make what the measurements need: `python prepare.py FOLDER`. FOLDER gets the demo clips and frames made from them."""
 
 import json
+import os
 import shutil
 import sys
 from itertools import cycle
 from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
 
 import baseline
 import cv2

@@ -5,7 +5,6 @@ import csv
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import matplotlib.pyplot as plt
-from measure import BATCH, CPUS, FRAMES, JOBS, PER_FRAME, run
+from measure import BATCH, CPUS, FRAMES, JOBS, PER_FRAME, output_of, run
 
 HERE = Path(__file__).parent
 OPERATIONS = 2 * 260_209  # of the network for one pixel, two per multiply-add
@@ -31,11 +30,16 @@ class Row:
     title: str
     baseline: str
     ours: str
-    faster: float  # goal: times faster
+    faster: float | None = None  # goal: times faster
     smaller: float | None = None  # goal: times less memory
     gflop: float | None = None
     times: float = 1  # the baseline is so many times what was measured
     together: bool = False  # and so is its memory
+
+    @property
+    def peak(self):
+        """The measurement of what the device can do."""
+        return "gemm gpu" if "gpu" in self.ours.split() else "gemm"
 
 
 ROWS = {
@@ -48,6 +52,12 @@ ROWS = {
     ),
     "start": Row("Evaluation job, time to first frame", "start_baseline", "start_ours", 5),
     "drafts": Row("Motion drafts against the network (d)", "inference_ours", "drafts_ours", 1 / 0.15),
+    # What follows is measured where there is a GPU.
+    "inference_gpu": Row("GPU: a 720p frame (f)", "inference_baseline gpu", "inference_ours gpu", gflop=FRAME_GFLOP),
+    "training_gpu": Row("GPU: a batch of 128 (f)", "training_baseline gpu", "training_ours gpu", gflop=STEP_GFLOP),
+    "bfloat16_gpu": Row(
+        "GPU: the same in bfloat16 (f)", "training_baseline gpu", "training_ours gpu mixed_bfloat16", gflop=STEP_GFLOP
+    ),
 }
 ALONE = {"patches": ["decode"]}  # measured beside a row
 
@@ -78,7 +88,7 @@ class Results:
 
 def table(results, names):
     """The results in Markdown."""
-    peak = results.median("gemm", "gflops")
+    peaks = {peak: results.median(peak, "gflops") for peak in dict.fromkeys(ROWS[name].peak for name in names)}
     lines = [
         "| what | article's way | ours | times faster (range) | goal | memory, article's way | ours | times less | goal "
         "| share of peak |",
@@ -91,7 +101,7 @@ def table(results, names):
             duration(row.times * results.median(row.baseline)),
             duration(seconds),
             f"**{number(median(ratios))}** ({number(min(ratios))} to {number(max(ratios))})",
-            number(row.faster),
+            number(row.faster) if row.faster else "",
         ]
         if row.smaller:
             memory = results.median(row.baseline, "peak_mb") * (row.times if row.together else 1)
@@ -100,9 +110,10 @@ def table(results, names):
             cells += [number(row.smaller)]
         else:
             cells += ["", f"{results.median(row.ours, 'peak_mb'):,.0f} MB", "", ""]
-        cells += [f"{row.gflop / seconds / peak:.0%}" if row.gflop else ""]
+        cells += [f"{row.gflop / seconds / peaks[row.peak]:.0%}" if row.gflop else ""]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"- Peak: {peak:.0f} GFLOP/s, the best of a float32 matrix product of 4096x4096 (median of the rounds)."]
+    rates = " and ".join(f"{rate:,.0f} GFLOP/s{' (GPU)' if 'gpu' in peak else ''}" for peak, rate in peaks.items())
+    lines += ["", f"- Peak: {rates}, the best of a float32 matrix product of 4096x4096 (median of the rounds)."]
     if "patches" in names:
         decode = results.median("decode")
         lines += [f"- (b) Decoding alone takes {decode:.3g} s of ours, {decode / results.median('patches_ours'):.0%}."]
@@ -139,15 +150,15 @@ def duration(seconds):
     return f"{seconds / 3600:.3g} h" if seconds > 3600 else f"{seconds:.3g} s"
 
 
-def machine(rounds):
-    """The machine and the versions in a sentence."""
+def machine(rounds, gpu):
+    """The machine and the versions in a sentence; gpu: a GPU's name, or None."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = ["tensorflow", "keras", "onnxruntime", "opencv-contrib-python-headless", "numpy"]
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
         f"{cpu[1] if cpu else platform.machine()}, {CPUS} processors used, {memory:.0f} GB memory; Python "
-        f"{platform.python_version()}, {versions}. Medians of {rounds} rounds. GPU: not measured."
+        f"{platform.python_version()}, {versions}. Medians of {rounds} rounds. GPU: {gpu or 'not measured'}."
     )
 
 
@@ -161,7 +172,8 @@ def figure(results, names, path):
             bars += [(0.2, median(results.ratios(row, "peak_mb")), row.smaller, "tab:orange")]
         for offset, value, goal, color in bars:
             axes.barh(y + offset, value, 0.36, color=color)
-            axes.plot([goal, goal], [y + offset - 0.18, y + offset + 0.18], "k")
+            if goal:
+                axes.plot([goal, goal], [y + offset - 0.18, y + offset + 0.18], "k")
             axes.annotate(f" {number(value)}", (value, y + offset), va="center")
     axes.barh(0, 0, color="tab:blue", label="times faster")
     axes.barh(0, 0, color="tab:orange", label="times less memory")
@@ -181,23 +193,32 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="keep what prepare.py makes (1.3 GB) there, and use it if it is there")
     options = parser.parse_args()
-    names = options.rows or list(ROWS)
-    measurements = dict.fromkeys(m for name in names for m in (ROWS[name].baseline, ROWS[name].ours, *ALONE.get(name, [])))
+    if unknown := set(options.rows) - set(ROWS):
+        parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.folder or Path(temporary)).resolve()
         if not (folder / "network.onnx").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            subprocess.run([sys.executable, HERE / "prepare.py", folder], check=True)
+            print(f"making {FRAMES:,} frames and the networks in {folder}", flush=True)
+            output_of([sys.executable, HERE / "prepare.py", folder])
+        gpus = run("gpu gpu", folder)
+        names = [name for name in options.rows or ROWS if ROWS[name].peak == "gemm" or gpus[ROWS[name].ours.split("_")[0]]]
+        if left := set(options.rows) - set(names):
+            parser.error(f"there is no GPU for {', '.join(sorted(left))}; the README of the project tells what one needs")
+        rows = [ROWS[name] for name in names]
+        measurements = dict.fromkeys(row.peak for row in rows)
+        for name, row in zip(names, rows, strict=True):
+            measurements |= dict.fromkeys([row.baseline, row.ours, *ALONE.get(name, [])])
         results = Results()
         if not options.rows:
             results.add(0, "workflow", folder)
         for turn in range(options.rounds):
-            for measurement in ("gemm", *measurements):
+            for measurement in measurements:
                 results.add(turn, measurement, folder)
         text = table(results, names)
         if not options.rows:
             text += f"\n{overhead(results, folder / 'rules.csv')}"
-    text += f"\n\n{machine(options.rounds)}"
+    text += f"\n\n{machine(options.rounds, gpus['training'])}"
     print(text)
     if options.rows:
         return

@@ -36,7 +36,7 @@ class Predictor:
     path: the .onnx file. threads: tiles computed at a time, at most the CPUs this process may use; they do not
     change the result. gpu: compute on a GPU, in float32 as on a CPU; if onnxruntime finds none, that is logged.
     tile_mb: memory of one tile, MB, which decides its width; by default what suits the device.
-    Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`).
+    Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`), on_gpu (bool, whether it computes there).
     Raises InputError if the file is missing, damaged or not such a network.
     """
 
@@ -46,6 +46,7 @@ class Predictor:
         self.n_drafts = layers[0].kernel.shape[2]
         self._head, self._last = layers[:3], layers[3:]
         self._session = self._on_gpu(tile_mb or GPU_TILE_MB) if gpu else None
+        self.on_gpu = self._session is not None
         self._session = self._session or self._on([CPU], tile_mb or CPU_TILE_MB)
         self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
 
