@@ -3,7 +3,7 @@ evaluation and video.
 
 After Liao et al., "Video Super-Resolution via Deep Draft-Ensemble Learning", ICCV 2015, section 3: every setting of the
 optical flow gives another draft of the target frame, and the network sees the ensemble beside the bicubic frame.
-How the neighbours are fused into a draft is our own (`_fuse`, `_back_project`).
+How the neighbours are fused into a draft is our own (`_fused`, `_back_project`).
 
 Kinds (the `kind` of a spec):
   bicubic   no drafts but the bicubic-upscaled target frame
@@ -14,6 +14,7 @@ Kinds (the `kind` of a spec):
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from deepsr.errors import InputError
 from deepsr.flow import consistency, dense_flow, sample, sampling_map
 
 ORACLES = ("gaussian",)
+WAY = itemgetter("flow", "alpha", "radius", "trust")  # of a motion setting: how its neighbours are registered and fused
 
 
 def n_drafts(spec):
@@ -75,19 +77,56 @@ class Drafts:
             size = self._spec["kernel"]
             drafts = [cv2.GaussianBlur(self._hr(t), (size, size), sigma) for sigma in self._spec["sigmas"]]
         elif self._spec["kind"] == "motion":
-            drafts = [to_uint8(self._motion(t, **setting)) for setting in self._spec["settings"]]
+            drafts = self._motion(t)
         else:
             drafts = []
         return np.stack([*drafts, upscale(self._lr(t), self._scale, self._degradation)])
 
-    def _motion(self, t, flow, alpha, radius, trust, iterations):
-        """The draft of target t under one setting, float32 (h*scale, w*scale).
+    def _motion(self, t):
+        """The drafts of target t, uint8 (h*scale, w*scale) each. Only one way's neighbours are in memory at a time."""
+        drafts = {}
+        for way in dict.fromkeys(map(WAY, self._spec["settings"])):
+            drafts |= self._by(way, t)
+        return [drafts[i] for i in range(len(drafts))]
 
-        It is corrected until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991). In each iteration the draft
-        is moved to each neighbour's time and degraded; what is then missing from the LR frame is enlarged, moved back and
-        added, weighed by the trust in the registration.
+    def _by(self, way, t):
+        """{number of a setting: its draft} for the settings of one way: they have the fused neighbours in common."""
+        neighbours, mean, weight = self._fused(t, *way)
+        return {
+            i: to_uint8(self._back_project(mean, weight, t, neighbours, setting["iterations"]))
+            for i, setting in enumerate(self._spec["settings"])
+            if WAY(setting) == way
+        }
+
+    def _fused(self, t, method, alpha, radius, trust):
+        """The registered neighbours of target t, and their mean with it and its weight, both float32 (h*scale, w*scale)."""
+        frames = [k for k in range(t - radius, t + radius + 1) if k != t and 0 <= k < self._n]  # fewer at a clip's ends
+        for k in (t, *frames):
+            self._enlarged(k)  # a source of frames is read from one thread
+        neighbours = list(self._pool.map(lambda k: self._registered(t, k, method, alpha, trust), frames))
+        total = self._enlarged(t).copy()
+        weight = np.ones_like(total)
+        for neighbour in neighbours:
+            total += neighbour.trust * neighbour.warped
+            weight += neighbour.trust
+        return neighbours, total / weight, weight
+
+    def _registered(self, t, k, method, alpha, trust):
+        """Frame k moved to the time of target t."""
+        forward, backward = self._flow(t, k, method, alpha), self._flow(k, t, method, alpha)
+        there, back = sampling_map(forward, self._scale), sampling_map(backward, self._scale)
+        warped = sample(self._enlarged(k), there)
+        # Aliasing differs between registered frames and cancels under the blur; what remains is bad registration.
+        difference = cv2.GaussianBlur(warped - self._enlarged(t), (0, 0), self._scale)
+        weight = np.exp(-((difference / trust) ** 2)) * consistency(forward, backward, self._scale)
+        return Neighbour(k, there, back, warped, weight)
+
+    def _back_project(self, draft, weight, t, neighbours, iterations):
+        """Correct the draft until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991).
+
+        In each iteration the draft is moved to each neighbour's time and degraded; what is then missing from the LR frame
+        is enlarged, moved back and added, weighed by the trust in the registration.
         """
-        neighbours, draft, weight = self._fused(t, flow, alpha, radius, trust)
         for _ in range(iterations):
             own = self._pool.submit(self._missing, draft, t)
             shares = self._pool.map(partial(self._share, draft), neighbours)
@@ -104,11 +143,7 @@ class Drafts:
         missing = self._missing(sample(draft, neighbour.back, cv2.INTER_LINEAR), neighbour.frame)
         return neighbour.trust * sample(missing, neighbour.there, cv2.INTER_LINEAR)
 
-    def _neighbours(self, t, radius):
-        """Frames around t, those that exist: fewer at the ends of the clip."""
-        return [k for k in range(t - radius, t + radius + 1) if k != t and 0 <= k < self._n]
-
-    # What follows is computed once and shared between settings and between neighbouring targets.
+    # What follows is computed once and shared between ways and between neighbouring targets.
 
     def _lr(self, t):
         return self._keep(("lr", t), lambda: self._lr_source(t))
@@ -119,30 +154,6 @@ class Drafts:
     def _flow(self, a, b, method, alpha):
         return self._keep(("flow", a, b, method, alpha), lambda: dense_flow(self._lr(a), self._lr(b), method, alpha))
 
-    def _fused(self, t, method, alpha, radius, trust):
-        """The registered neighbours of target t, and their mean with it and its weight (`_fuse`)."""
-
-        def make():
-            frames = self._neighbours(t, radius)
-            for k in (t, *frames):
-                self._enlarged(k)  # a source of frames is read from one thread
-            neighbours = list(self._pool.map(lambda k: self._registered(t, k, method, alpha, trust), frames))
-            return neighbours, *_fuse(self._enlarged(t), neighbours)
-
-        return self._keep(("fused", t, method, alpha, radius, trust), make)
-
-    def _registered(self, t, k, method, alpha, trust):
-        def make():
-            forward, backward = self._flow(t, k, method, alpha), self._flow(k, t, method, alpha)
-            there, back = sampling_map(forward, self._scale), sampling_map(backward, self._scale)
-            warped = sample(self._enlarged(k), there)
-            # Aliasing differs between registered frames and cancels under the blur; what remains is bad registration.
-            difference = cv2.GaussianBlur(warped - self._enlarged(t), (0, 0), self._scale)
-            weight = np.exp(-((difference / trust) ** 2)) * consistency(forward, backward, self._scale)
-            return Neighbour(k, there, back, warped, weight)
-
-        return self._keep(("registered", t, k, method, alpha, trust), make)
-
     def _keep(self, key, make):
         if key not in self._kept:
             self._kept[key] = make()
@@ -151,20 +162,11 @@ class Drafts:
     def _forget(self, t):
         """Drop what no target from t on can use."""
         for key in list(self._kept):
-            nearby = abs(key[1] - t) <= self._radius and (key[0] != "flow" or abs(key[2] - t) <= self._radius)
-            if not nearby or key[0] in ("registered", "fused"):
+            frames = key[1:3] if key[0] == "flow" else key[1:]
+            if max(abs(k - t) for k in frames) > self._radius:
                 del self._kept[key]
 
 
 # frame: its number; there, back: where the target's pixels lie in it and its pixels in the target, float32 (H, W, 2);
 # warped: the enlarged frame moved to the target's time, float32 (H, W); trust: weight in 0..1, float32 (H, W)
 Neighbour = namedtuple("Neighbour", "frame there back warped trust")
-
-
-def _fuse(target, neighbours):
-    """Mean of the target and its registered neighbours, weighed by the trust in them, and the sum of the weights."""
-    total, weight = target.copy(), np.ones_like(target)
-    for neighbour in neighbours:
-        total += neighbour.trust * neighbour.warped
-        weight += neighbour.trust
-    return total / weight, weight
