@@ -3,9 +3,7 @@
 import random
 
 import cv2
-import keras
 import numpy as np
-from keras import layers
 
 SIGMAS = 1.5, 1.8, 2.1
 SIZE = 50  # pixels a patch is wide
@@ -14,6 +12,9 @@ CROPS = 10  # patches from one frame
 
 def network():
     """The article's graph, compiled as it was."""
+    import keras
+    from keras import layers
+
     inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(4)]
     x = layers.Concatenate()(inputs)
     x = layers.Conv2D(256, 11, padding="same", activation="tanh")(x)

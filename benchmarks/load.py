@@ -3,7 +3,7 @@
 python benchmarks/load.py                 # everything, about 15 minutes on 2 processors
 python benchmarks/load.py clips --run 50  # plan 2,000 clips, run 50 of them
 python benchmarks/load.py frames          # a clip of 200 and one of 20,000 frames: memory must not follow the length
-python benchmarks/load.py 4k              # frames of 3840x2160
+python benchmarks/load.py 4k              # 5 frames of 3840x2160, so that the one in the middle has all its neighbours
 """
 
 import argparse
@@ -106,7 +106,7 @@ def main():
                     (folder / part).mkdir()
                     scored(folder / part, part, frames, 32, 24)
             elif what == "4k":
-                scored(folder, "large", 2, 3840, 2160)
+                scored(folder, "large", 5, 3840, 2160)
             else:
                 parser.error(f"unknown: {what}")
 

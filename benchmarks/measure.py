@@ -19,7 +19,9 @@ from statistics import mean, median
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-CPUS = len(os.sched_getaffinity(0))
+from deepsr.cpus import cpus  # noqa: E402
+
+CPUS = cpus()
 JOBS = 8  # evaluation jobs at once
 FRAMES, PER_FRAME = 1000, 10  # frames of 720p, and patches cut from each
 SIZE, BATCH = 50, 128  # pixels a patch is wide, patches in a training step
@@ -61,9 +63,12 @@ def inference_baseline(folder, device="cpu"):
 
 def inference_ours(folder, device="cpu"):
     """A 720p frame."""
-    from deepsr.inference import Predictor
+    return {"seconds": steady(*prediction(folder / "network.onnx", 4, device == "gpu"))}
 
-    return {"seconds": steady(Predictor(folder / "network.onnx", CPUS, gpu=device == "gpu"), random_drafts())}
+
+def network_ours(folder):
+    """The same with the network of the default's motion drafts, which has fewer inputs."""
+    return {"seconds": steady(*prediction(folder / "motion.onnx", len(experiment("deepsr")["drafts"]["settings"]) + 1))}
 
 
 def start_baseline(folder):
@@ -75,9 +80,13 @@ def start_baseline(folder):
 
 
 def start_ours(folder):
-    """From the start of an evaluation job until it could predict its first frame."""
+    """From the start of an evaluation job until it could predict its first frame: what the rule's script imports, loaded."""
+    import cv2  # noqa: F401
+    import pandas  # noqa: F401
+
     import deepsr.drafts
-    import deepsr.metrics
+    import deepsr.progress
+    import deepsr.scoring
     import deepsr.sequence  # noqa: F401
     from deepsr.inference import Predictor
 
@@ -107,12 +116,10 @@ def job_ours(folder):
 
     cv2.setNumThreads(1)
     settings = experiment("deepsr")
-    drafts = settings["drafts"]
-    drafts["settings"].append(drafts["settings"][-1])  # the network has four inputs
     clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
-    drafts = Drafts(drafts, 4, "bicubic", clip.lr_luma, len(clip))
+    drafts = Drafts(settings["drafts"], 4, "bicubic", clip.lr_luma, len(clip))
     t = 7  # with neighbours on both sides
-    predicted = predict_frame(Predictor(folder / "network.onnx", threads=1), drafts[t])
+    predicted = predict_frame(Predictor(folder / "motion.onnx", threads=1), drafts[t])
     score_frame(clip.hr(t), clip.lr(t), predicted, 4, "bicubic", **settings["evaluation"])
     return {"seconds": time.time() - STARTED}
 
@@ -159,8 +166,8 @@ def patches_baseline(folder):
 
 
 def patches_ours(folder):
-    """The same, in jobs of one clip each, as many at once as there are processors."""
-    return together([f"patches_part {part}" for part in range(CPUS)], folder)
+    """The same, in jobs of one clip each, as many at once as there were processors when the clips were made."""
+    return together([f"patches_part {part.stem}" for part in folder.glob("part*.json")], folder)
 
 
 def patches_part(folder, part):
@@ -168,7 +175,7 @@ def patches_part(folder, part):
     import cv2
 
     cv2.setNumThreads(1)
-    cut_patches(folder / f"part{part}.json", folder / f"part{part}.npz", PER_FRAME)
+    cut_patches(folder / f"{part}.json", folder / f"{part}.npz", PER_FRAME)
     return {}
 
 
@@ -214,9 +221,8 @@ def drafts_ours(folder):
 
 def workflow(folder):
     """The default run in a fresh copy of the project, one job at a time; work is what its jobs took by Snakemake's count."""
-    import pandas as pd
-
     from deepsr import demo
+    from deepsr.report import read_benchmarks
 
     project = folder / "workflow"
     shutil.rmtree(project, ignore_errors=True)
@@ -226,17 +232,12 @@ def workflow(folder):
         shutil.copy(folder / name, project / "data" / "demo")
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
     seconds = timed(lambda: subprocess.run(command, cwd=project, stdout=sys.stderr, check=True))
-    measured = project / "results" / "benchmarks"
-    files = sorted(measured.rglob("*.tsv"))
-    jobs = pd.concat(
-        [pd.read_csv(file, sep="\t").assign(rule=Path(file.relative_to(measured).parts[0]).stem) for file in files],
-        ignore_index=True,
-    )
+    jobs = read_benchmarks(project / "results" / "benchmarks")
     rules = jobs.groupby("rule").agg(
-        jobs=("s", "size"), seconds=("s", "sum"), longest=("s", "max"), peak_mb=("max_rss", "max")
+        jobs=("seconds", "size"), seconds=("seconds", "sum"), longest=("seconds", "max"), peak_mb=("peak_mb", "max")
     )
     rules.sort_values("seconds", ascending=False).round(1).to_csv(folder / "rules.csv")
-    return {"seconds": seconds, "work": jobs["s"].sum()}
+    return {"seconds": seconds, "work": jobs["seconds"].sum()}
 
 
 def score(index, network, threads, frames):
@@ -293,11 +294,18 @@ def experiment(name):
     return settings.complete(config, settings.load_yaml(ROOT / "config/config.schema.yaml"))["experiments"][name]
 
 
-def random_drafts():
+def random_drafts(number=4):
     """Drafts of a 720p frame; their values do not change the time."""
     import numpy as np
 
-    return np.random.default_rng(0).integers(0, 256, (4, 720, 1280), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (number, 720, 1280), dtype=np.uint8)
+
+
+def prediction(network, inputs, gpu=False):
+    """The call that evaluation and videos make for a 720p frame, and its arguments."""
+    from deepsr.inference import Predictor, predict_frame
+
+    return predict_frame, Predictor(network, CPUS, gpu), random_drafts(inputs)
 
 
 def read(path):

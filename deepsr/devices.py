@@ -9,10 +9,13 @@ patch. `each(function, items)`: its results, in order. `names`: of the devices. 
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import keras
 import numpy as np
 from keras import ops
+
+from deepsr.cpus import cpus
 
 log = logging.getLogger("deepsr")
 
@@ -20,21 +23,25 @@ MICRO = 2  # patches per gradient on a CPU: decides rounding, so it is no settin
 
 
 def choose(threads, gpus, batch_size):
-    """The GPUs that are there, at most `gpus`, or else `threads` of the CPU; batch_size: the largest batch.
+    """The GPUs that are there, at most `gpus`, or else `threads` of the CPU; batch_size: the largest batch."""
+    found = find_gpus(gpus)
+    if gpus > len(found):
+        log.warning("GPUs asked for: %d; GPUs that %s finds: %d", gpus, keras.backend.backend(), len(found))
+    kind = JaxGpus if keras.backend.backend() == "jax" else TensorFlowGpus
+    devices = kind(found[:gpus], batch_size) if found else Cpu(threads)
+    log.info("training on %s", f"{len(devices.names)} threads of the CPU" if not found else ", ".join(devices.names))
+    return devices
 
-    Without `gpus` none is touched.
+
+@cache
+def find_gpus(gpus):
+    """The backend's GPUs if `gpus` are asked for, made ready for reproducible use; without `gpus` none is touched.
+
+    The backend looks for GPUs once, at its first use: call this before.
     """
     if gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before the first use of the backend, which looks for GPUs
-    found = _find_jax_gpus(gpus) if keras.backend.backend() == "jax" else _find_tensorflow_gpus(gpus)
-    if gpus > len(found):
-        log.warning("%d GPUs were asked for and %d are there.", gpus, len(found))
-    if not found:
-        return Cpu(threads)
-    kind = JaxGpus if keras.backend.backend() == "jax" else TensorFlowGpus
-    devices = kind(found[:gpus], batch_size)
-    log.info("training on %s", ", ".join(devices.names))
-    return devices
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    return _find_jax_gpus(gpus) if keras.backend.backend() == "jax" else _find_tensorflow_gpus(gpus)
 
 
 def compiled(function):
@@ -63,7 +70,7 @@ class Cpu:
 
     def __init__(self, threads):
         """Make the threads; TensorFlow's own are limited to one an operation, if it has none yet."""
-        lanes = max(1, min(threads, len(os.sched_getaffinity(0))))
+        lanes = max(1, min(threads, cpus()))
         self.names = ["cpu"] * lanes
         self.lanes = ThreadPoolExecutor(lanes)
         if keras.backend.backend() == "tensorflow":
@@ -74,7 +81,6 @@ class Cpu:
                 tf.config.threading.set_inter_op_parallelism_threads(lanes)
             except RuntimeError:
                 log.warning("TensorFlow is already running: its number of threads stays as it is.")
-        log.info("training on CPU, %d threads", lanes)
 
     def place(self, drafts, target):
         return drafts, target
@@ -208,7 +214,7 @@ def _find_tensorflow_gpus(gpus):
     """Names of the GPUs, made ready: memory as needed, no TF32, and the same numbers in every run."""
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU") if gpus else []
+    found = tf.config.list_physical_devices("GPU")
     for device in found:
         tf.config.experimental.set_memory_growth(device, True)
     if found:

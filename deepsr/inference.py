@@ -7,7 +7,6 @@ pixel, and tiles overlap by its kernel alone. What follows has one channel and r
 """
 
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -18,6 +17,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from deepsr import spectra
+from deepsr.cpus import cpus
 from deepsr.errors import InputError
 from deepsr.onnx_export import DIGEST, OPERATORS, from_onnx
 
@@ -48,7 +48,7 @@ class Predictor:
         self._session = self._on_gpu(tile_mb or GPU_TILE_MB) if gpu else None
         self.on_gpu = self._session is not None
         self._session = self._session or self._on([CPU], tile_mb or CPU_TILE_MB)
-        self._pool = ThreadPoolExecutor(min(threads, len(os.sched_getaffinity(0))))
+        self._pool = ThreadPoolExecutor(min(threads, cpus()))
 
     def _on(self, providers, tile_mb):
         """A session of onnxruntime for tiles of such memory."""
@@ -61,12 +61,18 @@ class Predictor:
 
     def _on_gpu(self, tile_mb):
         """The same on a GPU, or None if that does not work."""
+        reason = "onnxruntime finds none that it can use"
         if CUDA in onnxruntime.get_available_providers():
-            onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
-            session = self._on([(CUDA, {"use_tf32": 0}), CPU], tile_mb)  # TF32 would cost digits
-            if CUDA in session.get_providers():
-                return session
-        log.warning("A GPU was asked for, but onnxruntime finds none that it can use: computing on the CPU.")
+            try:
+                onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
+                session = self._on([(CUDA, {"use_tf32": 0}), CPU], tile_mb)  # TF32 would cost digits
+                if CUDA in session.get_providers():
+                    tile = session.get_inputs()[0]
+                    session.run(None, {tile.name: np.zeros(tile.shape, np.float32)})
+                    return session
+            except Exception as error:  # onnxruntime's own kinds; a GPU may be full, or too old
+                reason = " ".join(str(error).split())
+        log.warning("A GPU was asked for, but the CPU computes: %s.", reason)
         return None
 
     def __call__(self, drafts):

@@ -1,6 +1,7 @@
 """The report: one HTML page that holds everything it shows and asks nothing of any network."""
 
 import base64
+import math
 from pathlib import Path
 
 import cv2
@@ -119,13 +120,15 @@ def render(table, provenance, used, charts, crops, examples):
 def read_benchmarks(folder):
     """What jobs took, from Snakemake's benchmark files: DataFrame with rule, job, seconds, cpu_seconds, peak_mb.
 
-    Values that Snakemake could not measure, in jobs of less than a second, are nan.
+    Snakemake looks at a job twice a second, later less often: cpu_seconds and peak_mb of a job of less than a second are
+    nan, and those of others may fall short.
     """
     rows = []
     for path in sorted(Path(folder).rglob("*.tsv")):
         rule, *job = path.relative_to(folder).with_suffix("").parts
         measured = pd.to_numeric(pd.read_csv(path, sep="\t").iloc[-1].drop("h:m:s"), errors="coerce")
-        rows.append((rule, "/".join(job), measured["s"], measured["cpu_time"], measured["max_rss"]))
+        cpu_seconds, peak_mb = measured[["cpu_time", "max_rss"]] if measured["s"] >= 1 else (math.nan, math.nan)
+        rows.append((rule, "/".join(job), measured["s"], cpu_seconds, peak_mb))
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"])
 
 

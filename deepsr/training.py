@@ -11,9 +11,9 @@ import hashlib
 import json
 import logging
 import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -29,6 +29,7 @@ from deepsr.progress import progress
 log = logging.getLogger("deepsr")
 
 CHECKPOINT_EVERY = 20  # seconds
+STATE = "weights", "average", "mean", "square", "best", "best_epoch", "step", "sums", "history"  # of the loop
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Adam (Kingma & Ba, ICLR 2015), as in Keras
 
 
@@ -92,12 +93,12 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     pool = Pool(shards)
     training, validation = _choose(pool, settings)
     device = devices.choose(threads, gpus, min(settings.batch_size, len(training)))
-    fingerprint = _fingerprint(shards, settings, start_weights)
+    fingerprint = _fingerprint(shards, settings, start_weights, device)
     model = networks.NETWORKS[settings.network](pool.shape[0])
-    start = _start(model, pool, training, settings, start_weights)
-    loop = _Loop(model, pool, training, validation, settings, device, start)
     state = _resume(checkpoint, fingerprint)
     try:
+        start = _start(model, pool, training, settings, start_weights)
+        loop = _Loop(model, pool, training, validation, settings, device, start)
         if state is None:
             state = loop.begin(networks.flatten(start.weights))
         loop.run(state, lambda: _save_checkpoint(checkpoint, state, fingerprint), Path(out_model))
@@ -348,9 +349,9 @@ def _choose(pool, settings):
         raise InputError("the training clips hold only validation patches; set patches.validation_frames to less.")
     if not len(validation):
         raise InputError("the training clips hold no validation patches; set patches.validation_frames to 1 or more.")
-    if 2 * settings.border >= pool.shape[1]:
+    if pool.shape[1] - 2 * settings.border < (2 if settings.loss == "l1_tv" else 1):  # variation needs neighbours
         raise InputError(
-            f"training.border: {settings.border} leaves nothing of patches of {pool.shape[1]} pixels; choose less."
+            f"training.border: {settings.border} leaves too little of patches of {pool.shape[1]} pixels; choose less."
         )
     if settings.patches is not None:
         if settings.patches > len(training):
@@ -387,6 +388,8 @@ def _load_weights(path, model):
         raise InputError(f"{path}: is not a Keras model that can be read ({type(error).__name__}).") from error
     if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
         raise InputError(f"{path}: holds another network than the one to train, or other drafts.")
+    if not all(np.isfinite(w).all() for w in weights):
+        raise InputError(f"{path}: holds weights that are not finite numbers; start from another network.")
     return weights
 
 
@@ -396,15 +399,17 @@ def _save_model(model, vector, path):
         model.save(part)
 
 
-def _fingerprint(shards, settings, start_weights):
-    """What a checkpoint must agree with to be continued: {"settings", "data", "code"} -> text."""
+def _fingerprint(shards, settings, start_weights, device):
+    """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
     files = [*shards, *([start_weights] if start_weights else [])]
     modules = [Path(module.__file__) for module in (devices, networks, patches, spectra, warm_start)] + [Path(__file__)]
-    versions = [keras.__version__, keras.backend.backend(), np.__version__]
+    backend = keras.backend.backend()
+    versions = [keras.__version__, backend, version(backend), np.__version__]
     return {
         "settings": json.dumps(asdict(settings)),
         "data": " ".join(_sha256(file) for file in files),
         "code": " ".join([*map(_sha256, modules), *versions]),
+        "devices": " ".join(sorted(set(device.names))),  # threads of a CPU do not change the numbers, GPUs do
     }
 
 
@@ -424,16 +429,15 @@ def _resume(path, fingerprint):
         return None
     try:
         with np.load(path) as file:
-            state = dict(file)
-        theirs = json.loads(str(state.pop("fingerprint")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            state, theirs = {name: file[name] for name in STATE}, json.loads(str(file["fingerprint"]))
+        state |= {"step": int(state["step"]), "best_epoch": int(state["best_epoch"]), "history": str(state["history"])}
+    except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
         log.warning("%s: the checkpoint is damaged (%s); training begins anew.", path, error)
         return None
     differing = [part for part in fingerprint if fingerprint[part] != theirs.get(part)]
     if differing:
         log.warning("%s: the checkpoint is of other %s; training begins anew.", path, " and ".join(differing))
         return None
-    state |= {"step": int(state["step"]), "best_epoch": int(state["best_epoch"]), "history": str(state["history"])}
     log.info("%s: training continues at step %d", path, state["step"])
     return state
 

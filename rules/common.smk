@@ -85,12 +85,15 @@ def scored(pattern):
     ]
 
 
-def growing(amount, per_input_mb=0):
-    """A resource that grows with the size of a job's input, and doubles each time that the job is tried again."""
+def growing(amount, per_input_mb=0, per_pixel=0):
+    """A resource that grows with the size of a job's input and of an experiment's patches, and doubles each time that the
+    job is tried again.
+    """
 
     def needed(wildcards, input, attempt):
         from_input = per_input_mb * input.size_mb if per_input_mb else 0
-        return round((amount + from_input) * 2 ** (attempt - 1))
+        from_patches = per_pixel * settings_of(wildcards)["patches"]["size"] ** 2 if per_pixel else 0
+        return round((amount + from_input + from_patches) * 2 ** (attempt - 1))
 
     return needed
 
@@ -123,6 +126,13 @@ def absent(names):
 
 
 onstart:
+    limit = workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else config["gpus"]
+    if config["gpus"] > limit:
+        print(
+            f"config: gpus is {config['gpus']}, but --resources gpu={limit} (profiles/default) is the limit of this run, so "
+            f"{limit} will be used; give --resources gpu={config['gpus']}.",
+            file=sys.stderr,
+        )
     if not workflow.local_exec:
         SUBMITTING.touch()
     # What is only to be made again because of other jobs counts as unfinished until it is. If one of those fails, its output

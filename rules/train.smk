@@ -23,7 +23,7 @@ rule train_network:
         "../envs/deepsr.yaml"
     threads: 4
     resources:
-        mem_mb=growing(2000, per_input_mb=1),
+        mem_mb=growing(2000, per_input_mb=1, per_pixel=0.05),
         runtime=growing(240),
         gpu=config["gpus"],
     params:

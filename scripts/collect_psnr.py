@@ -6,6 +6,7 @@ from deepsr.datasets import check_same_frames
 from deepsr.files import atomic
 from deepsr.scoring import collect, summary
 from deepsr.sequence import read_index
+from deepsr.tables import read_table
 
 with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
@@ -20,4 +21,4 @@ with job(snakemake) as log:
     with atomic(snakemake.output.table) as part:
         result.to_csv(part, index=False, float_format="%.4f")
     Path(snakemake.params.incomplete).unlink(missing_ok=True)
-    log.info("%s\n%s", snakemake.output.table, summary(result))
+    log.info("%s\n%s", snakemake.output.table, summary(read_table(snakemake.output.table, ["frames"])))

@@ -9,6 +9,10 @@ from deepsr.onnx_export import from_keras, to_onnx
 with quiet():
     import keras
 
+    from deepsr.devices import find_gpus
+
+    find_gpus(0)
+
 with job(snakemake):
     try:
         model = keras.saving.load_model(snakemake.input.model, compile=False, safe_mode=True)

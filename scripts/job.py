@@ -26,7 +26,8 @@ logging.raiseExceptions = False  # a log that cannot be written (full disk) is n
 def quiet():
     """Drop what compiled code writes to the terminal meanwhile.
 
-    TensorFlow, when imported, tells of its build and of GPUs that it does not find, whatever TF_CPP_MIN_LOG_LEVEL says.
+    TensorFlow, when it is imported and when it looks for GPUs, tells of its build and of GPUs that it does not find,
+    whatever TF_CPP_MIN_LOG_LEVEL says.
     """
     sys.stderr.flush()
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -63,7 +64,12 @@ def job(snakemake):
         log.error("interrupted; the same command goes on from here")
         sys.exit(1)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        if isinstance(error, MemoryError) or "Insufficient memory" in str(error):  # the latter is OpenCV's
+            log.error(
+                "too little memory (%s): run fewer jobs at a time; on a cluster give more: --set-resources %s:mem_mb=...",
+                " ".join(str(error).split()), snakemake.rule,
+            )  # fmt: skip
+        elif isinstance(error, OSError) and error.errno in UNWRITABLE:
             log.error("%s: cannot be written (%s); make room or choose another folder.", error.filename, error.strerror)
         else:
             log.exception("unexpected error")

@@ -3,7 +3,10 @@ from pathlib import Path
 from job import job, quiet
 
 with quiet():
+    from deepsr.devices import find_gpus
     from deepsr.training import train
+
+    find_gpus(snakemake.resources.gpu)
 
 with job(snakemake):
     train(

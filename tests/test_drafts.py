@@ -2,6 +2,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -293,3 +294,23 @@ def test_tiny_frames_and_clips(spec, size, n):
         assert drafts[t].shape == (n_drafts(spec), size[0] * 4, size[1] * 4)
         if n == 1 and spec is MOTION:
             assert np.array_equal(drafts[t][0], drafts[t][-1])
+
+
+def test_memory_does_not_grow_with_the_ways_of_registration():
+    """Beside its own draft and flows, a further setting takes none: neighbours are registered for one at a time."""
+
+    def peak(ways):
+        spec = {"kind": "motion", "settings": [setting(alpha=10.0 + way, iterations=1) for way in range(ways)]}
+        drafts = drafts_of(spec, low(CLIP))
+        tracemalloc.start()
+        drafts[4]
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    pixels = CLIP[0].size
+    draft, flows = (
+        2 * pixels,
+        4 * 2 * 8 * pixels // 16,
+    )  # stacked from a list, uint8; there and back for 4 neighbours, float32
+    assert peak(8) < peak(1) + 7 * (draft + flows) + 10 * pixels

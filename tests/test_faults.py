@@ -255,6 +255,14 @@ def mounted(project):
     subprocess.run(["umount", folder], check=True)
 
 
+def test_too_little_memory(project):
+    project.replace("scripts/index_clip.py", "as log:", "as log:\n    bytearray(2**62)")
+    done = project.run("results/clips/tiny/tower.json", check=False)
+    assert done.returncode
+    assert "too little memory (" in done.stdout and "--set-resources index_clip:mem_mb=" in done.stdout
+    assert "deepsr" not in done.stdout.partition("Traceback")[2]
+
+
 def test_full_disk(mounted):
     project, mount = mounted
     target = "results/clips/tiny/tower.json"

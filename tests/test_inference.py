@@ -117,11 +117,12 @@ def test_tiles_of_any_memory_make_the_whole_frame(file):
 def test_without_a_gpu_the_cpu_computes_the_same_and_it_is_said(file, caplog):
     frames = drafts(4, 45, 70)
     assert np.array_equal(Predictor(file, gpu=True)(frames), Predictor(file)(frames))
-    assert "A GPU was asked for, but onnxruntime finds none that it can use: computing on the CPU." in caplog.text
+    assert "A GPU was asked for, but the CPU computes: onnxruntime finds none that it can use." in caplog.text
 
 
-def test_a_gpu_gets_wide_tiles_and_all_digits(file, monkeypatch):
-    """What onnxruntime is asked for where it has a GPU; this one only pretends."""
+@pytest.fixture
+def pretended(monkeypatch):
+    """Sessions on a GPU that only pretends; gives the providers that onnxruntime has been asked for."""
     asked = []
 
     class Session(onnxruntime.InferenceSession):
@@ -134,9 +135,29 @@ def test_a_gpu_gets_wide_tiles_and_all_digits(file, monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [inference.CUDA, inference.CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    return asked
+
+
+def test_a_gpu_that_fails_at_work_is_not_used(file, pretended, monkeypatch, caplog):
+    frames = drafts(4, 45, 70)
+    expected = Predictor(file)(frames)
+
+    def run(self, *arguments):
+        if pretended[-1] != [inference.CPU]:
+            raise onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException("CUDA error:\nout of memory")
+        return onnxruntime.InferenceSession.__base__.run(self, *arguments)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
+    predictor = Predictor(file, gpu=True)
+    assert not predictor.on_gpu and np.array_equal(predictor(frames), expected)
+    assert "A GPU was asked for, but the CPU computes: CUDA error: out of memory." in caplog.text
+
+
+def test_a_gpu_gets_wide_tiles_and_all_digits(file, pretended):
     frames = drafts(4, 45, 1300)
     wide, narrow = Predictor(file, gpu=True), Predictor(file)
-    assert asked == [[(inference.CUDA, {"use_tf32": 0}), inference.CPU], [inference.CPU]]
+    assert wide.on_gpu and not narrow.on_gpu
+    assert pretended == [[(inference.CUDA, {"use_tf32": 0}), inference.CPU], [inference.CPU]]
     assert wide._tile[1] > 5 * narrow._tile[1]
     np.testing.assert_allclose(wide(frames), narrow(frames), rtol=0, atol=1e-5)
 

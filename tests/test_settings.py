@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -41,6 +42,22 @@ def test_an_empty_experiment_has_every_default():
 
 def test_defaults_of_the_schema_fit_the_schema():
     complete(complete(config(drafts={"kind": "motion", "settings": [{}]}), SCHEMA), SCHEMA)
+
+
+def test_the_schema_holds_nothing_but_json_schema():
+    """A comma in a description that is not in quotes cuts it off, and makes the rest a keyword that nobody knows."""
+    known = {*jsonschema.Draft202012Validator.VALIDATORS, "$schema", "$defs", "title", "description", "default"}
+
+    def check(node):
+        if isinstance(node, dict):
+            assert set(node) <= known, node
+            for keyword, value in node.items():
+                if keyword in ("properties", "$defs"):
+                    list(map(check, value.values()))
+                elif keyword in ("items", "additionalProperties"):
+                    check(value)
+
+    check(SCHEMA)
 
 
 def test_experiments_lie_over_the_defaults():

@@ -164,12 +164,14 @@ def test_other_settings_or_data_or_a_damaged_checkpoint_are_not_continued(shards
     folder = tmp_path / "again"
     folder.mkdir()
     checkpoint = folder / "checkpoint.npz"
-    good = training._fingerprint(shards, training.Settings(**SETTINGS | {"epochs": 1}), None)
-    for part in ("settings", "data", "code"):
-        np.savez(checkpoint, fingerprint=json.dumps(good | {part: "another"}))
+    good = training._fingerprint(shards, training.Settings(**SETTINGS | {"epochs": 1}), None, devices.Cpu(1))
+    state = dict.fromkeys(training.STATE, 0)
+    for part in ("settings", "data", "code", "devices"):
+        np.savez(checkpoint, **state, fingerprint=json.dumps(good | {part: "another"}))
         assert same(train(shards, folder, epochs=1)[0], fresh)
         assert f"checkpoint is of other {part}; training begins anew" in caplog.text
-    for content in (b"", b"PK\x03\x04 nonsense"):
+    np.savez(checkpoint, fingerprint=json.dumps(good))
+    for content in (b"", b"PK\x03\x04 nonsense", checkpoint.read_bytes()):  # the last lacks all but its fingerprint
         checkpoint.write_bytes(content)
         caplog.clear()
         assert same(train(shards, folder, epochs=1)[0], fresh)
@@ -181,8 +183,8 @@ def test_fingerprint_knows_the_data(shards, tmp_path):
     arrays = dict(np.load(shards[0]))
     arrays["target"][0, 0, 0] ^= 1
     save(tmp_path / "a.npz", **arrays)
-    one = training._fingerprint(shards, settings, None)
-    other = training._fingerprint([str(tmp_path / "a.npz"), shards[1]], settings, None)
+    one = training._fingerprint(shards, settings, None, devices.Cpu(1))
+    other = training._fingerprint([str(tmp_path / "a.npz"), shards[1]], settings, None, devices.Cpu(2))
     assert [part for part in one if one[part] != other[part]] == ["data"]
 
 
@@ -247,7 +249,8 @@ def test_patches_are_drawn_once_and_never_from_validation(shards):
     "changes, message",
     [
         ({"patches": 23}, "23 are asked for but the training clips give 22"),
-        ({"border": 13}, "training.border: 13 leaves nothing"),
+        ({"border": 13}, "training.border: 13 leaves too little"),
+        ({"border": 13, "loss": "l1_tv"}, "training.border: 13 leaves too little"),
     ],
 )
 def test_bad_settings(shards, tmp_path, changes, message):
@@ -270,6 +273,11 @@ def test_start_weights_of_another_network_or_no_model(shards, tmp_path):
     other = tmp_path / "srcnn" / "model.keras"
     with pytest.raises(InputError, match="model.keras: holds another network"):
         train(shards, tmp_path, start_weights=str(other))
+    model = training.networks.build_deepsr(2)
+    model.set_weights([np.full(w.shape, np.nan) for w in model.weights])
+    model.save(tmp_path / "nan.keras")
+    with pytest.raises(InputError, match="nan.keras: holds weights that are not finite"):
+        train(shards, tmp_path, start_weights=str(tmp_path / "nan.keras"))
     other.write_bytes(b"")
     with pytest.raises(InputError, match="model.keras: is not a Keras model"):
         train(shards, tmp_path, start_weights=str(other))

@@ -114,7 +114,7 @@ def test_training_without_the_gpu_it_was_promised_runs_on_the_cpu_and_says_so(sc
     project, _ = scheduled
     log = (project.path / "results/logs/train_network/deepsr.log").read_text()
     assert "1 GPUs were asked for and 0 are there" in log
-    assert "training on CPU, 4 threads" in log or "training on CPU, 2 threads" in log
+    assert "training on 4 threads of the CPU" in log or "training on 2 threads of the CPU" in log
     assert json.loads((project.path / "results/experiments/deepsr/summary.json").read_text())["devices"][0] == "cpu"
 
 
