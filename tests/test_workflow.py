@@ -135,7 +135,7 @@ EDITS = {
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/model.py", "256", "128"), TRAINED),
     "draft code": (
-        edit_code("deepsr/drafts.py", "np.ones_like(target)", "2 * np.ones_like(target)"),
+        edit_code("deepsr/drafts.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
         {"make_drafts", "evaluate_clip"} | TRAINED,
     ),
     "metric code": (edit_code("deepsr/metrics.py", "0.03 * peak", "0.04 * peak"), {"evaluate_clip", "collect_psnr"}),
