@@ -80,6 +80,32 @@ def test_same_numbers_as_keras_borders_included(keras_model, size):
     np.testing.assert_allclose(whole_frame(path, frames), expected, rtol=0, atol=1e-5)
 
 
+def test_digits_of_a_network_that_begins_as_a_linear_filter(tmp_path):
+    """Its tanh layers carry a tenth, which the last layer enlarges again: more rounding. The truth is Keras in float64."""
+    import keras
+
+    from deepsr import model as models
+    from deepsr import warm_start
+
+    rng = np.random.default_rng(2)
+    kernel = rng.normal(0, 0.02, (11, 11, 4)).astype(np.float32)
+    kernel[5, 5] += 0.25
+    model = models.build_deepsr(4)
+    model.set_weights(warm_start.embed(model, model.get_weights(), kernel, np.float32(0.01))[0])
+    path = save(tmp_path / "n.onnx", from_keras(model))
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        exact = models.build_deepsr(4)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    exact.set_weights(model.get_weights())
+    frames = drafts(4, 50, 70)
+    truth = np.asarray(exact([frame[None, :, :, None] / 255 for frame in frames]))[0, :, :, 0]
+    assert truth.dtype == np.float64 and truth.std() > 0.1
+    np.testing.assert_allclose(Predictor(path)(frames).clip(0, 1), truth.clip(0, 1), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("n_drafts", [1, 2])
 def test_any_number_of_drafts(tmp_path, n_drafts):
     path = save(tmp_path / "n.onnx", network(n_drafts=n_drafts))
