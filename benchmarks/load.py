@@ -84,10 +84,11 @@ def scored(folder, name, frames, width, height):
     make_clip(folder / "clips" / name, frames, width, height)
     took, memory = snakemake(folder, [name], "--dry-run", "--quiet")
     print(f"{frames} frames of {width}x{height}: planned in {took:.1f} s, {memory:.0f} MB", flush=True)
-    snakemake(folder, [name])
+    took, memory = snakemake(folder, [name])
+    print(f"  run in {took:.0f} s, {memory:.0f} MB (largest process, training included)", flush=True)
     for rule in ("index_clip", "evaluate_clip"):
         seconds, memory = jobs(folder, rule)
-        print(f"  {rule}: {seconds:.1f} s, {memory:.0f} MB", flush=True)
+        print(f"  {rule}: {seconds:.1f} s, {memory:.0f} MB (as Snakemake saw it)", flush=True)
 
 
 def main():
