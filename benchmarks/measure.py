@@ -232,7 +232,7 @@ def workflow(folder):
         shutil.copy(folder / name, project / "data" / "demo")
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
     seconds = timed(lambda: subprocess.run(command, cwd=project, stdout=sys.stderr, check=True))
-    jobs = read_benchmarks(project / "results" / "benchmarks")
+    jobs = read_benchmarks(project / "results" / "benchmarks", project / "results" / "logs")
     rules = jobs.groupby("rule").agg(
         jobs=("seconds", "size"), seconds=("seconds", "sum"), longest=("seconds", "max"), peak_mb=("peak_mb", "max")
     )

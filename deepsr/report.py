@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import yaml
 
 from deepsr.figures import crop_window
 
+USED = re.compile(r"used ([\d.]+) s of CPU and at most (\d+) MB of memory")  # as a job notes it in its log (scripts/job.py)
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
 COLUMNS = {  # of the table: title and number format
     "experiment": ("experiment", ""),
@@ -117,18 +119,19 @@ def render(table, provenance, used, charts, crops, examples):
     )
 
 
-def read_benchmarks(folder):
-    """What jobs took, from Snakemake's benchmark files: DataFrame with rule, job, seconds, cpu_seconds, peak_mb.
+def read_benchmarks(benchmarks, logs):
+    """What jobs took, from the folders of Snakemake's benchmark files and of the jobs' logs, which have the same names.
 
-    Snakemake looks at a job twice a second, later less often: cpu_seconds and peak_mb of a job of less than a second are
-    nan, and those of others may fall short.
+    Returns a DataFrame with rule, job, seconds (Snakemake's, the job's start included), and cpu_seconds and peak_mb, which
+    the job itself has noted at its end; Snakemake only looks now and then. They are nan where a log does not tell them.
     """
     rows = []
-    for path in sorted(Path(folder).rglob("*.tsv")):
-        rule, *job = path.relative_to(folder).with_suffix("").parts
-        measured = pd.to_numeric(pd.read_csv(path, sep="\t").iloc[-1].drop("h:m:s"), errors="coerce")
-        cpu_seconds, peak_mb = measured[["cpu_time", "max_rss"]] if measured["s"] >= 1 else (math.nan, math.nan)
-        rows.append((rule, "/".join(job), measured["s"], cpu_seconds, peak_mb))
+    for path in sorted(Path(benchmarks).rglob("*.tsv")):
+        rule, *job = path.relative_to(benchmarks).with_suffix("").parts
+        log = Path(logs, path.relative_to(benchmarks)).with_suffix(".log")
+        noted = USED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
+        cpu_seconds, peak_mb = map(float, noted[-1]) if noted else (math.nan, math.nan)
+        rows.append((rule, "/".join(job), pd.read_csv(path, sep="\t")["s"].iloc[-1], cpu_seconds, peak_mb))
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"])
 
 

@@ -245,6 +245,7 @@ rule make_report:
     params:
         clips=CLIPS,
         benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
+        logs="results/logs",
         template=settings.digest((Path(workflow.basedir) / "deepsr/report.html").read_text(encoding="utf-8")),
         code=code("make_report"),
     script:

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import resource
 import signal
 import sys
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def job(snakemake):
         log.addHandler(file)
         set_threads(snakemake.threads)
         yield log
+        terminal.setLevel(logging.WARNING)  # what follows is for the log alone
+        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # deepsr.report reads it there
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
@@ -74,6 +77,17 @@ def job(snakemake):
         else:
             log.exception("unexpected error")
         sys.exit(1)
+
+
+def used():
+    """CPU seconds of this process and those it has started, and the peak memory in MB of the largest of them."""
+    own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    if sys.platform != "linux":  # macOS counts bytes
+        return seconds, max(own.ru_maxrss, children.ru_maxrss) / 2**20
+    with open("/proc/self/status") as status:  # ru_maxrss begins with the memory of the process that started this one
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return seconds, max(peak, children.ru_maxrss) / 2**10
 
 
 def set_threads(threads):

@@ -8,7 +8,7 @@ from deepsr.files import atomic
 from deepsr.scoring import summary
 
 with job(snakemake) as log:
-    used = report.read_benchmarks(snakemake.params.benchmarks)
+    used = report.read_benchmarks(snakemake.params.benchmarks, snakemake.params.logs)
     with atomic(snakemake.output.benchmarks) as part:
         used.to_csv(part, index=False)
     table = figures.read_table(snakemake.input.table)

@@ -301,16 +301,19 @@ def test_durations():
 
 def test_benchmarks_are_gathered_with_rule_and_job(tmp_path):
     head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-    (tmp_path / "evaluate/a").mkdir(parents=True)
-    (tmp_path / "evaluate/a/clip.1.tsv").write_text(head + "2.5\t0:00:02\t100.5\t1\t1\t1\t0\t0\t90\t4.5\n")
-    (tmp_path / "collect.tsv").write_text(head + "0.1\t0:00:00\tNA\tNA\tNA\tNA\tNA\tNA\tNA\tNA\n")
-    (tmp_path / "index.tsv").write_text(head + "0.7\t0:00:00\t6.3\t1\t1\t1\t0\t0\t0\t0.0\n")  # seen at its start
-    used = report.read_benchmarks(tmp_path)
-    assert used["rule"].tolist() == ["collect", "evaluate", "index"]
-    assert used["job"].tolist() == ["", "a/clip.1", ""]
-    assert used["seconds"].tolist() == [0.1, 2.5, 0.7]
-    assert used["peak_mb"].isna().tolist() == used["cpu_seconds"].isna().tolist() == [True, False, True]
-    assert used["cpu_seconds"][1] == 4.5
+    for name, seconds in (("evaluate/a/clip.1", 2.5), ("collect", 0.1)):
+        path = tmp_path / "benchmarks" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{head}{seconds}\t0:00:02\t3.1\t1\t1\t1\t0\t0\t90\t0.0\n")
+    (tmp_path / "logs/evaluate/a").mkdir(parents=True)
+    (tmp_path / "logs/evaluate/a/clip.1.log").write_text("12:00:00 used 4.5 s of CPU and at most 100 MB of memory\n")
+    (tmp_path / "logs/collect.log").write_text("12:00:00 an earlier version's\n")
+    used = report.read_benchmarks(tmp_path / "benchmarks", tmp_path / "logs")
+    assert used["rule"].tolist() == ["collect", "evaluate"]
+    assert used["job"].tolist() == ["", "a/clip.1"]
+    assert used["seconds"].tolist() == [0.1, 2.5]
+    assert used["peak_mb"].isna().tolist() == [True, False]
+    assert (used["cpu_seconds"][1], used["peak_mb"][1]) == (4.5, 100)
 
 
 def git(folder, *arguments):
