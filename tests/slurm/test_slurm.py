@@ -103,7 +103,7 @@ def test_jobs_ask_for_what_their_rules_say(scheduled):
     assert asked == {
         # index_clip, then choose_patches, then make_drafts of three experiments side by side
         "clips": [("cpu", "3", "3000M", "00:50:00", None)],
-        "train_network": [("gpu", "4", "2000M", "04:00:00", "gres:gpu:1")] * 3,
+        "train_network": [("gpu", "4", "2051M", "04:00:00", "gres:gpu:1")] * 3,
         "export_network": [("cpu", "1", "1500M", "00:10:00", None)] * 3,
         # two at a time on 2 CPUs each, then the third
         "scores": [("cpu", "4", "2000M", "02:00:00", None)],
@@ -113,7 +113,7 @@ def test_jobs_ask_for_what_their_rules_say(scheduled):
 def test_training_without_the_gpu_it_was_promised_runs_on_the_cpu_and_says_so(scheduled):
     project, _ = scheduled
     log = (project.path / "results/logs/train_network/deepsr.log").read_text()
-    assert "1 GPUs were asked for and 0 are there" in log
+    assert "GPUs asked for: 1; GPUs that tensorflow finds: 0" in log
     assert "training on 4 threads of the CPU" in log or "training on 2 threads of the CPU" in log
     assert json.loads((project.path / "results/experiments/deepsr/summary.json").read_text())["devices"][0] == "cpu"
 
