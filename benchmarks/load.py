@@ -3,7 +3,7 @@
 python benchmarks/load.py                 # everything, about 15 minutes on 2 processors
 python benchmarks/load.py clips --run 50  # plan 2,000 clips, run 50 of them
 python benchmarks/load.py frames          # a clip of 200 and one of 20,000 frames: memory must not follow the length
-python benchmarks/load.py 4k              # 5 frames of 3840x2160, so that the one in the middle has all its neighbours
+python benchmarks/load.py hd 4k           # 5 frames of 1280x720, 3840x2160: the one in the middle has all its neighbours
 """
 
 import argparse
@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 import cv2
-import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from deepsr.report import read_benchmarks  # noqa: E402
 
 
 def make_clip(folder, frames, width, height):
@@ -63,9 +65,8 @@ def snakemake(folder, clips, *arguments):
 
 def jobs(folder, rule):
     """Seconds and peak MB of the largest job of a rule."""
-    tables = [pd.read_csv(path, sep="\t") for path in (folder / "results/benchmarks" / rule).rglob("*.tsv")]
-    table = pd.concat(tables)
-    return table["s"].max(), pd.to_numeric(table["max_rss"], errors="coerce").max()
+    used = read_benchmarks(folder / "results/benchmarks", folder / "results/logs")
+    return used.loc[used["rule"] == rule, ["seconds", "peak_mb"]].max()
 
 
 def clips(folder, number, run):
@@ -84,17 +85,16 @@ def scored(folder, name, frames, width, height):
     make_clip(folder / "clips" / name, frames, width, height)
     took, memory = snakemake(folder, [name], "--dry-run", "--quiet")
     print(f"{frames} frames of {width}x{height}: planned in {took:.1f} s, {memory:.0f} MB", flush=True)
-    took, memory = snakemake(folder, [name])
-    print(f"  run in {took:.0f} s, {memory:.0f} MB (largest process, training included)", flush=True)
+    snakemake(folder, [name])
     for rule in ("index_clip", "evaluate_clip"):
         seconds, memory = jobs(folder, rule)
-        print(f"  {rule}: {seconds:.1f} s, {memory:.0f} MB (as Snakemake saw it)", flush=True)
+        print(f"  {rule}: {seconds:.1f} s, {memory:.0f} MB", flush=True)
 
 
 def main():
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", nargs="*", default=["clips", "frames", "4k"], help="clips, frames, 4k")
+    parser.add_argument("what", nargs="*", default=["clips", "frames", "hd", "4k"], help="clips, frames, hd, 4k")
     parser.add_argument("--run", type=int, default=50, help="clips that are run, not only planned")
     options = parser.parse_args()
     for what in options.what:
@@ -106,6 +106,8 @@ def main():
                 for part, frames in (("short", 200), ("long", 20_000)):
                     (folder / part).mkdir()
                     scored(folder / part, part, frames, 32, 24)
+            elif what == "hd":
+                scored(folder, "hd", 5, 1280, 720)
             elif what == "4k":
                 scored(folder, "large", 5, 3840, 2160)
             else:
