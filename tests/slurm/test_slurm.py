@@ -231,5 +231,10 @@ def test_generic_profile_submits_and_notices_a_killed_job(project, since):
 
 
 def _process_of(job):
-    """Process id of a job's shell."""
-    return wait_for(lambda: slurm("scontrol", "listpids", job).splitlines()[1:])[0].split()[0]
+    """Process id of a job's shell. The controller calls a job running a moment before its node knows it."""
+
+    def found():
+        listed = subprocess.run(["scontrol", "listpids", job], capture_output=True, text=True)
+        return listed.returncode == 0 and listed.stdout.splitlines()[1:]
+
+    return wait_for(found)[0].split()[0]
