@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deepsr.report import read_benchmarks  # noqa: E402
+from deepsr.report.page import read_benchmarks  # noqa: E402
 
 
 def make_clip(folder, frames, width, height):

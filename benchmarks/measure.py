@@ -44,7 +44,7 @@ def gpu(folder, device):
     """What can be measured on a GPU: its name, or None, for training and for inference."""
     import tensorflow as tf
 
-    from deepsr.inference import Predictor
+    from deepsr.networks.inference import Predictor
 
     found = tf.config.list_physical_devices("GPU")
     if not found:
@@ -84,11 +84,7 @@ def start_ours(folder):
     import cv2  # noqa: F401
     import pandas  # noqa: F401
 
-    import deepsr.drafts
-    import deepsr.progress
-    import deepsr.scoring
-    import deepsr.sequence  # noqa: F401
-    from deepsr.inference import Predictor
+    from deepsr.networks.inference import Predictor
 
     Predictor(folder / "network.onnx")
     return {"seconds": time.time() - STARTED}
@@ -109,10 +105,10 @@ def job_ours(folder):
     """The same on one thread, with what the workflow's rule does beside: motion drafts, Lanczos, SSIM and colour."""
     import cv2
 
-    from deepsr.drafts import Drafts
-    from deepsr.inference import Predictor, predict_frame
-    from deepsr.scoring import score_frame
-    from deepsr.sequence import Sequence
+    from deepsr.data.sequence import Sequence
+    from deepsr.drafts.ensemble import Drafts
+    from deepsr.evaluate.scoring import score_frame
+    from deepsr.networks.inference import Predictor, predict_frame
 
     cv2.setNumThreads(1)
     settings = experiment("deepsr")
@@ -146,7 +142,7 @@ def training_ours(folder, device="cpu", precision="float32"):
     import numpy as np
     import pandas as pd
 
-    from deepsr import patches
+    from deepsr.drafts import patches
 
     random = np.random.default_rng(0)
     drafts = random.integers(0, 256, (3 * BATCH + 1, 4, SIZE, SIZE), dtype=np.uint8)
@@ -193,7 +189,7 @@ def article_ours(folder):
     import keras
     import onnx
 
-    from deepsr.onnx_export import from_keras, to_onnx
+    from deepsr.networks.onnx_export import from_keras, to_onnx
 
     for clip in ("city_a", "street"):
         cut_patches(folder / f"{clip}.json", folder / f"{clip}.npz", 40)
@@ -209,8 +205,8 @@ def drafts_ours(folder):
     """The drafts of a 720p frame in the middle of a clip, by the settings of the default config."""
     import cv2
 
-    from deepsr.drafts import Drafts
-    from deepsr.sequence import Sequence
+    from deepsr.data.sequence import Sequence
+    from deepsr.drafts.ensemble import Drafts
 
     cv2.setNumThreads(CPUS)
     clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
@@ -221,8 +217,8 @@ def drafts_ours(folder):
 
 def workflow(folder):
     """The default run in a fresh copy of the project, one job at a time; work is what its jobs took by Snakemake's count."""
-    from deepsr import demo
-    from deepsr.report import read_benchmarks
+    from deepsr.data import demo
+    from deepsr.report.page import read_benchmarks
 
     project = folder / "workflow"
     shutil.rmtree(project, ignore_errors=True)
@@ -242,10 +238,10 @@ def workflow(folder):
 
 def score(index, network, threads, frames):
     """Mean PSNR of bicubic and of the network, over the first frames of a clip, by the article's protocol."""
-    from deepsr.drafts import Drafts
-    from deepsr.inference import Predictor, predict_frame
-    from deepsr.metrics import psnr
-    from deepsr.sequence import Sequence
+    from deepsr.data.sequence import Sequence
+    from deepsr.drafts.ensemble import Drafts
+    from deepsr.evaluate.metrics import psnr
+    from deepsr.networks.inference import Predictor, predict_frame
 
     clip = Sequence(read(index), 4, "cv2")
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
@@ -261,9 +257,9 @@ def cut_patches(index, output, per_frame):
     """Patches of all frames of a clip, as the rules choose_patches and make_drafts make them."""
     import numpy as np
 
-    from deepsr import patches
-    from deepsr.drafts import Drafts
-    from deepsr.sequence import Sequence
+    from deepsr.data.sequence import Sequence
+    from deepsr.drafts import patches
+    from deepsr.drafts.ensemble import Drafts
 
     clip = Sequence(read(index), 4, "cv2")
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
@@ -279,7 +275,7 @@ def cut_patches(index, output, per_frame):
 
 def train(shards, output, device="cpu", **settings):
     """A training by the default config, but for `settings`."""
-    from deepsr import training
+    from deepsr.train import training
 
     settings = {"network": "deepsr", "seed": 1, **experiment("article")["training"], **settings}
     outputs = [output.with_suffix(suffix) for suffix in (".keras", ".csv", ".json", ".checkpoint")]
@@ -303,7 +299,7 @@ def random_drafts(number=4):
 
 def prediction(network, inputs, gpu=False):
     """The call that evaluation and videos make for a 720p frame, and its arguments."""
-    from deepsr.inference import Predictor, predict_frame
+    from deepsr.networks.inference import Predictor, predict_frame
 
     return predict_frame, Predictor(network, CPUS, gpu), random_drafts(inputs)
 

@@ -12,11 +12,11 @@ import cv2
 import onnx
 from measure import CPUS, FRAMES, ROOT, experiment
 
-from deepsr import demo
-from deepsr.drafts import n_drafts
-from deepsr.frames import index_images, list_members, write_clip
-from deepsr.onnx_export import from_keras, to_onnx
-from deepsr.shots import read_shot
+from deepsr.data import demo
+from deepsr.data.frames import index_images, list_members, write_clip
+from deepsr.data.shots import read_shot
+from deepsr.drafts.ensemble import n_drafts
+from deepsr.networks.onnx_export import from_keras, to_onnx
 
 
 def clips(folder):
@@ -53,14 +53,14 @@ def frames(folder):
 
 
 def write_index(path, container, members):
-    """Write the index of a clip (deepsr.frames)."""
+    """Write the index of a clip (deepsr.data.frames)."""
     path.write_text(json.dumps(index_images(container, members)))
 
 
 def networks(folder):
     """The article's network with random weights, as Keras and as ONNX file, and that of the default's motion drafts."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
-    from deepsr.model import build_deepsr
+    from deepsr.networks.model import build_deepsr
 
     model = baseline.network()
     model.save(folder / "network.keras")

@@ -43,7 +43,7 @@ def _seen(index):
 
 
 def _sha256(files):
-    """As `deepsr.frames.index_images` does."""
+    """As `deepsr.data.frames.index_images` does."""
     digest = hashlib.sha256()
     for file in files:
         data = Path(file).read_bytes()

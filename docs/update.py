@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from deepsr.code import fingerprint
+from deepsr.fingerprint import fingerprint
 
 ROOT = Path(__file__).parent.parent
 NUMBERS = (

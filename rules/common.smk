@@ -12,8 +12,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from deepsr import settings
-from deepsr.code import fingerprint
-from deepsr.datasets import DataSet, check_overlap
+from deepsr.fingerprint import fingerprint
+from deepsr.data.datasets import DataSet, check_overlap
 from deepsr.errors import InputError
 from deepsr.files import release_stale_locks
 from deepsr.seen import replaced

@@ -9,7 +9,8 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
        results/lr/{dataset}_x{scale}/{clip}.csv   how far given LR frames are from our own
 """
 
-from deepsr import demo, reds
+from deepsr.data import demo
+from deepsr.data import reds
 
 
 rule fetch_demo:

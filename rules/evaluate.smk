@@ -10,7 +10,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 
 import sys
 
-from deepsr.datasets import learned
+from deepsr.data.datasets import learned
 
 ROWS = [
     {
@@ -102,7 +102,7 @@ onerror:
         Path(INCOMPLETE).unlink(missing_ok=True)
         missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
         if len(missing) < len(paths):
-            from deepsr.scoring import incomplete
+            from deepsr.evaluate.scoring import incomplete
 
             incomplete(ROWS, paths).to_csv(INCOMPLETE, index=False, float_format="%.4f")
             if Path("results/psnr.csv").exists():

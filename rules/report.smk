@@ -9,7 +9,7 @@ Makes: results/figures/{figure}.png, .svg                           psnr, gain, 
        results/report.html       all of it on one page that works offline
 """
 
-from deepsr.drafts import is_oracle
+from deepsr.drafts.ensemble import is_oracle
 
 CLIPS = [
     (name, dataset, clip)
@@ -246,7 +246,7 @@ rule make_report:
         clips=CLIPS,
         benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
         logs="results/logs",
-        template=settings.digest((Path(workflow.basedir) / "deepsr/report.html").read_text(encoding="utf-8")),
+        template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),
         code=code("make_report"),
     script:
         "../scripts/make_report.py"

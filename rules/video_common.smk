@@ -5,9 +5,9 @@ Needs: config["videos"], EXPERIMENTS
 Makes: functions for video.smk
 """
 
-from deepsr.frames import list_images
-from deepsr.provenance import sha256
-from deepsr.video_source import choose_experiment, find_source
+from deepsr.data.frames import list_images
+from deepsr.report.provenance import sha256
+from deepsr.video.source import choose_experiment, find_source
 
 VIDEOS = config["videos"]
 PARTS = range(VIDEOS["parts"])

@@ -1,9 +1,9 @@
 import pandas as pd
 from job import job
 
-from deepsr import patches
+from deepsr.data.sequence import Sequence, read_index
+from deepsr.drafts import patches
 from deepsr.files import atomic
-from deepsr.sequence import Sequence, read_index
 
 with job(snakemake):
     clip = Sequence(read_index(snakemake.input.index), snakemake.params.scale, "bicubic")

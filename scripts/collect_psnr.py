@@ -2,10 +2,10 @@ from pathlib import Path
 
 from job import job
 
-from deepsr.datasets import check_same_frames
+from deepsr.data.datasets import check_same_frames
+from deepsr.data.sequence import read_index
+from deepsr.evaluate.scoring import collect, summary
 from deepsr.files import atomic
-from deepsr.scoring import collect, summary
-from deepsr.sequence import read_index
 from deepsr.tables import read_table
 
 with job(snakemake) as log:

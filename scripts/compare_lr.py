@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 from job import job
 
-from deepsr.degradation import degrade
+from deepsr.data.degradation import degrade
+from deepsr.data.sequence import Sequence, read_index
 from deepsr.errors import InputError
+from deepsr.evaluate.metrics import psnr
 from deepsr.files import atomic
-from deepsr.metrics import psnr
-from deepsr.sequence import Sequence, read_index
 
 with job(snakemake) as log:
     index = read_index(snakemake.input.index)

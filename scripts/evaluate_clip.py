@@ -2,13 +2,13 @@ import cv2
 import pandas as pd
 from job import job
 
-from deepsr.drafts import Drafts
+from deepsr.data.sequence import Sequence, read_index
+from deepsr.drafts.ensemble import Drafts
 from deepsr.errors import InputError
+from deepsr.evaluate.scoring import score_frame
 from deepsr.files import atomic
-from deepsr.inference import Predictor, predict_frame
+from deepsr.networks.inference import Predictor, predict_frame
 from deepsr.progress import progress
-from deepsr.scoring import score_frame
-from deepsr.sequence import Sequence, read_index
 
 with job(snakemake) as log:
     scale, degradation = snakemake.params.scale, snakemake.params.degradation

@@ -4,12 +4,12 @@ from job import job, quiet
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.onnx_export import from_keras, to_onnx
+from deepsr.networks.onnx_export import from_keras, to_onnx
 
 with quiet():
     import keras
 
-    from deepsr.devices import find_gpus
+    from deepsr.train.devices import find_gpus
 
     find_gpus(0)
 

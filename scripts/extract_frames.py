@@ -1,8 +1,8 @@
 from job import job
 
-from deepsr.demo import Shot
-from deepsr.frames import write_clip
-from deepsr.shots import read_shot
+from deepsr.data.demo import Shot
+from deepsr.data.frames import write_clip
+from deepsr.data.shots import read_shot
 
 with job(snakemake):
     shot = Shot(**snakemake.params.shot)

@@ -2,8 +2,8 @@ import json
 
 from job import job
 
+from deepsr.data.frames import index_images, list_members
 from deepsr.files import atomic
-from deepsr.frames import index_images, list_members
 from deepsr.seen import remember
 
 with job(snakemake) as log:

@@ -59,7 +59,7 @@ def job(snakemake):
         set_threads(snakemake.threads)
         yield log
         terminal.setLevel(logging.WARNING)  # what follows is for the log alone
-        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # deepsr.report reads it there
+        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # deepsr.report.page reads it there
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)

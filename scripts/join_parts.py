@@ -1,7 +1,7 @@
 from job import job
 
-from deepsr.video_io import read_plan
-from deepsr.video_join import join_parts
+from deepsr.video.join import join_parts
+from deepsr.video.stream import read_plan
 
 with job(snakemake) as log:
     plan = read_plan(snakemake.input.plan)

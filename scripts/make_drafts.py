@@ -1,10 +1,10 @@
 import numpy as np
 from job import job
 
-from deepsr import patches
-from deepsr.drafts import Drafts, n_drafts
+from deepsr.data.sequence import Sequence, read_index
+from deepsr.drafts import patches
+from deepsr.drafts.ensemble import Drafts, n_drafts
 from deepsr.progress import progress
-from deepsr.sequence import Sequence, read_index
 from deepsr.tables import read_table
 
 with job(snakemake) as log:

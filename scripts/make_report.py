@@ -3,9 +3,10 @@ from pathlib import Path
 
 from job import job
 
-from deepsr import figures, report
+from deepsr.evaluate.scoring import summary
 from deepsr.files import atomic
-from deepsr.scoring import summary
+from deepsr.report import figures
+from deepsr.report import page as report
 
 with job(snakemake) as log:
     used = report.read_benchmarks(snakemake.params.benchmarks, snakemake.params.logs)

@@ -4,7 +4,7 @@ from job import job
 
 from deepsr.files import atomic
 from deepsr.seen import remember
-from deepsr.video import plan_video
+from deepsr.video.upscale import plan_video
 
 with job(snakemake) as log:
     plan = plan_video(snakemake.params.source, snakemake.params.frame_rate)

@@ -1,6 +1,6 @@
 from job import job
 
-from deepsr import figures
+from deepsr.report import figures
 
 with job(snakemake):
     figure = figures.plot_crops(

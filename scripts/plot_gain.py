@@ -1,7 +1,7 @@
 import pandas as pd
 from job import job
 
-from deepsr import figures
+from deepsr.report import figures
 
 with job(snakemake):
     gains = {}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 from job import job
 
-from deepsr import figures
+from deepsr.report import figures
 
 with job(snakemake):
     runs = {}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from job import end_with_parent, job
 
-from deepsr import figures
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.provenance import ROOT
+from deepsr.report import figures
+from deepsr.report.provenance import ROOT
 
 with job(snakemake):
     config = Path(snakemake.output.png).with_suffix(".json")

@@ -3,8 +3,8 @@ from pathlib import Path
 from job import job, quiet
 
 with quiet():
-    from deepsr.devices import find_gpus
-    from deepsr.training import train
+    from deepsr.train.devices import find_gpus
+    from deepsr.train.training import train
 
     find_gpus(snakemake.resources.gpu)
 

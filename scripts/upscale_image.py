@@ -2,8 +2,8 @@ from functools import partial
 
 from job import job
 
-from deepsr.inference import Predictor, predict_frame
-from deepsr.video import upscale_image
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.video.upscale import upscale_image
 
 with job(snakemake):
     predict = partial(predict_frame, Predictor(snakemake.input.model, snakemake.threads))

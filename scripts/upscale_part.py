@@ -2,9 +2,9 @@ from functools import partial
 
 from job import job
 
-from deepsr.inference import Predictor, predict_frame
-from deepsr.video import upscale_part
-from deepsr.video_io import read_plan
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.video.stream import read_plan
+from deepsr.video.upscale import upscale_part
 
 with job(snakemake):
     predictor = Predictor(snakemake.input.model, snakemake.threads, gpu=snakemake.resources.gpu > 0)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from job import job
 
-from deepsr import provenance
+from deepsr.data.sequence import read_index
 from deepsr.files import atomic
-from deepsr.sequence import read_index
+from deepsr.report import provenance
 
 with job(snakemake):
     clips = {}

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deepsr import demo, reds
-from deepsr.datasets import DataSet, check_overlap, check_same_frames, learned
+from deepsr.data import demo, reds
+from deepsr.data.datasets import DataSet, check_overlap, check_same_frames, learned
 from deepsr.errors import InputError
 
 EXPERIMENT = {"train": "a", "score": ["b"], "allow_overlap": False}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepsr.degradation import crop_to_scale, degrade, enlarge, lanczos, shrink, to_uint8, upscale
-from deepsr.frames import luma
+from deepsr.data.degradation import crop_to_scale, degrade, enlarge, lanczos, shrink, to_uint8, upscale
+from deepsr.data.frames import luma
 
 SCALES = (2, 3, 4)
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from deepsr import demo
-from deepsr.demo import Video, fetch_video
+from deepsr.data import demo
+from deepsr.data.demo import Video, fetch_video
+from deepsr.data.shots import read_shot
 from deepsr.errors import InputError
-from deepsr.shots import read_shot
 
 CONTENT = b"a video"
 VIDEO = Video("some-package==1.0", "0" * 64, "data/clip.mp4", hashlib.sha256(CONTENT).hexdigest())

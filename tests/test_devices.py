@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from test_training import SETTINGS, results, shards, train  # noqa: F401
 
-from deepsr import devices, training
 from deepsr.errors import InputError
+from deepsr.train import devices, training
 
 # A process of its own, in which the CPU pretends to be three devices. It prints the gradients of three batches, one of
 # full size and two that have to be filled up, first of one device, then of three; and it trains on the three.
@@ -19,7 +19,9 @@ PROGRAM = """
     import json, os, sys
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=3"
     import keras, numpy as np
-    from deepsr import devices, model as networks, training
+    from deepsr.train import devices
+    from deepsr.networks import model as networks
+    from deepsr.train import training
 
     if keras.backend.backend() == "jax":
         import jax

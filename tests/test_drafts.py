@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import pytest
 
-from deepsr.degradation import degrade, shrink, to_uint8, upscale
-from deepsr.drafts import Drafts, is_oracle, label, n_drafts, radius
+from deepsr.data.degradation import degrade, shrink, to_uint8, upscale
+from deepsr.data.frames import luma
+from deepsr.drafts.ensemble import Drafts, is_oracle, label, n_drafts, radius
 from deepsr.errors import InputError
-from deepsr.frames import luma
-from deepsr.inference import Predictor, predict_frame
-from deepsr.metrics import psnr
-from deepsr.onnx_export import Layer, to_onnx
+from deepsr.evaluate.metrics import psnr
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.onnx_export import Layer, to_onnx
 
 CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
 
@@ -211,7 +211,7 @@ def test_what_is_kept_does_not_grow_with_the_clip_and_each_frame_is_read_once():
 
 
 def test_settings_that_differ_in_iterations_share_their_flows(monkeypatch):
-    from deepsr import drafts as module
+    from deepsr.drafts import ensemble as module
 
     calls, real = [], module.dense_flow
     monkeypatch.setattr(module, "dense_flow", lambda *args: calls.append(1) or real(*args))

@@ -15,10 +15,10 @@ import pytest
 from conftest import ROOT
 from kill_anywhere import Run, kill_anywhere
 
+from deepsr.data.sequence import read_index
 from deepsr.errors import InputError
 from deepsr.files import atomic, release_stale_locks
-from deepsr.inference import Predictor
-from deepsr.sequence import read_index
+from deepsr.networks.inference import Predictor
 from deepsr.tables import read_table
 
 TABLE = "results/psnr.csv"
@@ -84,7 +84,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(finished, copy_of):
     training = {"learning_rate": 1.0, "warmup_steps": 0, "schedule": "constant", "epochs": 3, "average": 0.0}
     project.config["experiments"]["single"] |= {"training": training}
     # No rate that the config allows drives this network to infinity, so it is raised behind the config's back.
-    project.replace("deepsr/training.py", "rate = s.learning_rate *", "rate = 1e38 * s.learning_rate *")
+    project.replace("deepsr/train/training.py", "rate = s.learning_rate *", "rate = 1e38 * s.learning_rate *")
     done = project.run(MODEL, check=False)
     assert done.returncode and "Traceback" not in done.stdout
     assert "the loss is not finite" in done.stdout and "lower learning_rate" in done.stdout
@@ -95,7 +95,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(finished, copy_of):
 def sleep_in_jobs(project):
     """Let index_clip run for ever."""
     project.replace(
-        "deepsr/frames.py", "def list_members(", "def list_members(*_):\n    __import__('time').sleep(600)\n\n\ndef _("
+        "deepsr/data/frames.py", "def list_members(", "def list_members(*_):\n    __import__('time').sleep(600)\n\n\ndef _("
     )
 
 

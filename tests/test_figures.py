@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepsr import figures
-from deepsr.scoring import table as make_table
+from deepsr.evaluate.scoring import table as make_table
+from deepsr.report import figures
 
 
 def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):

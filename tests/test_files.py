@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from deepsr.data.frames import write_clip
+from deepsr.drafts.patches import save
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.frames import write_clip
-from deepsr.patches import save
 
 
 def test_writes_and_leaves_nothing_else(tmp_path):

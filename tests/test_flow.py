@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from deepsr.degradation import shrink, to_uint8
-from deepsr.flow import consistency, dense_flow, sample, sampling_map
-from deepsr.frames import luma
+from deepsr.data.degradation import shrink, to_uint8
+from deepsr.data.frames import luma
+from deepsr.drafts.flow import consistency, dense_flow, sample, sampling_map
 
 CLIPS = Path(__file__).parent / "clips"
 METHODS = [("dis", 20.0), ("farneback", 15)]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepsr import frames
+from deepsr.data import frames
+from deepsr.data.frames import decode, image_size, index_images, list_images, list_members, luma, open_clip, write_clip
 from deepsr.errors import InputError
-from deepsr.frames import decode, image_size, index_images, list_images, list_members, luma, open_clip, write_clip
 
 HARBOUR = Path(__file__).parent / "clips/harbour"
 FRAME = cv2.imread(str(HARBOUR / "00.png"))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepsr import inference
 from deepsr.errors import InputError
-from deepsr.inference import Predictor, predict_frame
-from deepsr.onnx_export import Layer, from_keras, from_onnx, to_onnx
+from deepsr.networks import inference
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.onnx_export import Layer, from_keras, from_onnx, to_onnx
 
 
 def network(kind="deepsr", n_drafts=4, channels=(16, 24), seed=0):
@@ -59,7 +59,7 @@ def file(request, tmp_path_factory):
 @pytest.fixture(scope="module", params=["deepsr", "srcnn"])
 def keras_model(request, tmp_path_factory):
     """A full-size Keras model with random weights and biases, and its exported file."""
-    from deepsr import model as models
+    from deepsr.networks import model as models
 
     model = getattr(models, f"build_{request.param}")(4)
     rng = np.random.default_rng(1)
@@ -84,8 +84,8 @@ def test_digits_of_a_network_that_begins_as_a_linear_filter(tmp_path):
     """Its tanh layers carry a tenth, which the last layer enlarges again: more rounding. The truth is Keras in float64."""
     import keras
 
-    from deepsr import model as models
-    from deepsr import warm_start
+    from deepsr.networks import model as models
+    from deepsr.train import warm_start
 
     rng = np.random.default_rng(2)
     kernel = rng.normal(0, 0.02, (11, 11, 4)).astype(np.float32)

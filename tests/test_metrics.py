@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from deepsr.degradation import degrade, upscale
-from deepsr.frames import luma
-from deepsr.metrics import in_color_space, psnr, ssim, to_bgr
-from deepsr.scoring import chroma
+from deepsr.data.degradation import degrade, upscale
+from deepsr.data.frames import luma
+from deepsr.evaluate.metrics import in_color_space, psnr, ssim, to_bgr
+from deepsr.evaluate.scoring import chroma
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 BLURRED = upscale(degrade(FRAME, 4, "bicubic"), 4, "bicubic")

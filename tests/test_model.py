@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from deepsr import model as networks
+from deepsr.networks import model as networks
 
 
 def random_weights(model, seed=0):

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepsr.degradation import crop_to_scale, degrade, lanczos, upscale
-from deepsr.drafts import Drafts
-from deepsr.frames import luma, natural_key
-from deepsr.metrics import in_color_space, psnr, ssim
-from deepsr.patches import check, choose, cut
-from deepsr.scoring import frame_mean, score_frame
+from deepsr.data.degradation import crop_to_scale, degrade, lanczos, upscale
+from deepsr.data.frames import luma, natural_key
+from deepsr.drafts.ensemble import Drafts
+from deepsr.drafts.patches import check, choose, cut
+from deepsr.evaluate.metrics import in_color_space, psnr, ssim
+from deepsr.evaluate.scoring import frame_mean, score_frame
 
 quickly = settings(max_examples=40, deadline=None)
 scales = st.sampled_from([2, 3, 4])

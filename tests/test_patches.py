@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from deepsr.drafts.patches import check, choose, cut, load, open_shard, save, seed_of
 from deepsr.errors import InputError
-from deepsr.patches import check, choose, cut, load, open_shard, save, seed_of
 
 CLIP = {"n_frames": 10, "height": 40, "width": 60}
 WANTED = {"size": 16, "per_frame": 5, "alone": 0, "frames": None, "validation_frames": 2}

@@ -92,7 +92,7 @@ OPTIONAL = {"jax"}  # a second backend for who wants it
 
 def test_conda_environment_holds_all_that_is_imported():
     imported = set()
-    for path in [*ROOT.glob("deepsr/*.py"), *ROOT.glob("scripts/*.py")]:
+    for path in [*ROOT.glob("deepsr/**/*.py"), *ROOT.glob("scripts/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}

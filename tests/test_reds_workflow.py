@@ -18,8 +18,8 @@ import pytest
 from conftest import ROOT, Project
 from reds_server import Fault, RedsServer
 
-from deepsr import reds
-from deepsr.degradation import degrade
+from deepsr.data import reds
+from deepsr.data.degradation import degrade
 
 FRAMES = 4
 HR, LR = "train_sharp", "train_sharp_bicubic"
@@ -89,9 +89,9 @@ def facts(server):
 
 def on_reds(project, dataset, frames=FRAMES, **experiments):
     """Set a project to one data set of REDS, with clips of few frames, and to cheap experiments."""
-    project.replace("deepsr/reds.py", "FRAMES = 100", f"FRAMES = {frames}")
+    project.replace("deepsr/data/reds.py", "FRAMES = 100", f"FRAMES = {frames}")
     for module in ("download", "remote_zip"):
-        project.replace(f"deepsr/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
+        project.replace(f"deepsr/data/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
     defaults = {"train": "reds", "score": ["reds"], **SINGLE}
     project.config = {
         "seed": 1,

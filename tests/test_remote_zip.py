@@ -1,4 +1,4 @@
-"""deepsr.remote_zip: only what is asked for is transferred, and nothing harmful is let through."""
+"""deepsr.data.remote_zip: only what is asked for is transferred, and nothing harmful is let through."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reds_server import Fault, RedsServer, picture, reds_archive
 
-from deepsr import reds
-from deepsr.download import Remote
+from deepsr.data import reds
+from deepsr.data.download import Remote
+from deepsr.data.remote_zip import HttpFile, fetch_clip, list_clips
+from deepsr.data.zips import check_members, open_zip
 from deepsr.errors import InputError
-from deepsr.remote_zip import HttpFile, fetch_clip, list_clips
-from deepsr.zips import check_members, open_zip
 
 NAME = "train_sharp.zip"
 PREFIX = reds.ARCHIVES["train_sharp"]["prefix"]
@@ -228,7 +228,7 @@ def test_killed_process_is_resumed(server, tree, target):
     with zipfile.ZipFile(tree[0]) as archive:
         third = archive.getinfo(f"{PREFIX}001/00000002.png").header_offset
     server.faults.extend([Fault(), Fault(), Fault(stall=third + 1000)])
-    code = "import sys; from deepsr.remote_zip import fetch_clip; fetch_clip(*sys.argv[1:])"
+    code = "import sys; from deepsr.data.remote_zip import fetch_clip; fetch_clip(*sys.argv[1:])"
     command = [sys.executable, "-c", code, server.url(NAME), f"{PREFIX}001/", target]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
     try:
@@ -496,7 +496,7 @@ def test_sizes_of_splits():
 
 
 def test_table_is_light_to_import():
-    code = "import sys; before = set(sys.modules); import deepsr.reds; print(*(set(sys.modules) - before))"
+    code = "import sys; before = set(sys.modules); import deepsr.data.reds; print(*(set(sys.modules) - before))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"deepsr", "deepsr.reds"}
+    assert set(done.stdout.split()) == {"deepsr", "deepsr.data.reds"}

@@ -15,9 +15,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_figures import row
 
-from deepsr import provenance, report
-from deepsr.figures import read_table
-from deepsr.scoring import table as make_table
+from deepsr.evaluate.scoring import table as make_table
+from deepsr.report import page as report
+from deepsr.report import provenance
+from deepsr.report.figures import read_table
 
 NASTY = """b<b>'"&é 東"""
 FLAGS = [

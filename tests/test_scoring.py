@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepsr.degradation import degrade, lanczos, upscale
+from deepsr.data.degradation import degrade, lanczos, upscale
+from deepsr.data.frames import luma
 from deepsr.errors import InputError
-from deepsr.frames import luma
-from deepsr.metrics import psnr, ssim
-from deepsr.scoring import FIRST, chroma, collect, frame_mean, incomplete, score_frame
+from deepsr.evaluate.metrics import psnr, ssim
+from deepsr.evaluate.scoring import FIRST, chroma, collect, frame_mean, incomplete, score_frame
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 PROTOCOL = {"color_space": "y", "border": 0}

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from deepsr.degradation import degrade
+from deepsr.data.degradation import degrade
+from deepsr.data.frames import index_images, list_members, luma
+from deepsr.data.sequence import Sequence, read_index
 from deepsr.errors import InputError
-from deepsr.frames import index_images, list_members, luma
-from deepsr.sequence import Sequence, read_index
 
 HARBOUR = Path(__file__).parent / "clips/harbour"
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepsr.spectra import transforms
+from deepsr.networks.spectra import transforms
 
 
 @pytest.mark.parametrize("rows, size", [(1, 1), (1, 3), (4, 3), (5, 3), (24, 11), (25, 11), (50, 9)])

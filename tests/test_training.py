@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from deepsr import devices, training
+from deepsr.drafts.patches import save
 from deepsr.errors import InputError
-from deepsr.patches import save
+from deepsr.train import devices, training
 
 SETTINGS = {
     "network": "deepsr",
@@ -73,7 +73,7 @@ def same(one, other):
 # What a process of its own runs: `call` trains as `train` above, on the given backend.
 PROGRAM = """
     import json, logging, sys
-    from deepsr import training
+    from deepsr.train import training
     logging.basicConfig(level="INFO")
     training.CHECKPOINT_EVERY = 0
     shards, settings, outputs, options = json.loads(sys.argv[1])

@@ -14,16 +14,16 @@ import numpy as np
 import onnx
 import pytest
 
-from deepsr.degradation import degrade, upscale
-from deepsr.drafts import Drafts
+from deepsr.data.degradation import degrade, upscale
+from deepsr.data.frames import luma
+from deepsr.drafts.ensemble import Drafts
 from deepsr.errors import InputError
-from deepsr.frames import luma
-from deepsr.inference import Predictor, predict_frame
-from deepsr.metrics import psnr
-from deepsr.onnx_export import Layer, to_onnx
-from deepsr.video import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
-from deepsr.video_join import compare_video, join_parts
-from deepsr.video_source import choose_experiment, find_source
+from deepsr.evaluate.metrics import psnr
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.onnx_export import Layer, to_onnx
+from deepsr.video.join import compare_video, join_parts
+from deepsr.video.source import choose_experiment, find_source
+from deepsr.video.upscale import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
 
 ROOT = Path(__file__).parent.parent
 SINGLE = {"kind": "bicubic"}
@@ -369,9 +369,9 @@ def test_video_scores_what_evaluation_says(tmp_path):
 MEMORY = """
 import json, re, sys
 from functools import partial
-from deepsr.video import plan_video, upscale_part
-from deepsr.video_join import join_parts
-from deepsr.inference import Predictor, predict_frame
+from deepsr.video.upscale import plan_video, upscale_part
+from deepsr.video.join import join_parts
+from deepsr.networks.inference import Predictor, predict_frame
 source, network, output = sys.argv[1:]
 plan = json.loads(json.dumps(plan_video(source)))
 upscale_part(source, plan, 0, 1, output, scale=2, degradation="cv2", drafts={"kind": "bicubic"},

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from deepsr import model as networks
-from deepsr import warm_start
 from deepsr.errors import InputError
+from deepsr.networks import model as networks
+from deepsr.train import warm_start
 
 
 class Pool:
-    """As deepsr.training.Pool, in memory."""
+    """As deepsr.train.training.Pool, in memory."""
 
     def __init__(self, drafts, target):
         self.drafts, self.target, self.shape = drafts, target, drafts.shape[1:]

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from deepsr.drafts import Drafts
-from deepsr.patches import open_shard
-from deepsr.sequence import Sequence, read_index
+from deepsr.data.sequence import Sequence, read_index
+from deepsr.drafts.ensemble import Drafts
+from deepsr.drafts.patches import open_shard
 
 SHIPPED = sorted(path.relative_to(ROOT) for path in (ROOT / "config").glob("*.yaml") if "schema" not in path.name)
 
@@ -140,15 +140,18 @@ EDITS = {
     ),
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
-    "model code": (edit_code("deepsr/model.py", "256", "128"), TRAINED),
+    "model code": (edit_code("deepsr/networks/model.py", "256", "128"), TRAINED),
     "draft code": (
-        edit_code("deepsr/drafts.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
+        edit_code("deepsr/drafts/ensemble.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
         {"make_drafts", "evaluate_clip"} | TRAINED,
     ),
-    "metric code": (edit_code("deepsr/metrics.py", "0.03 * peak", "0.04 * peak"), {"evaluate_clip", "collect_psnr"}),
-    "comment": (edit_code("deepsr/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
-    "docstring": (edit_code("deepsr/drafts.py", '"""SR drafts', '"""The SR drafts'), set()),
-    "file touched": (touch("deepsr/model.py"), set()),
+    "metric code": (
+        edit_code("deepsr/evaluate/metrics.py", "0.03 * peak", "0.04 * peak"),
+        {"evaluate_clip", "collect_psnr"},
+    ),
+    "comment": (edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
+    "docstring": (edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'), set()),
+    "file touched": (touch("deepsr/networks/model.py"), set()),
     "frame touched": (touch("tests/clips/tower/00.png"), set()),
     "frame replaced": (replace_frame, {"index_clip", "evaluate_clip", "collect_psnr"}),
     "frame replaced by an older file": (replace_frame_by_older, {"index_clip", "evaluate_clip", "collect_psnr"}),

@@ -140,7 +140,7 @@ def test_training_at_its_time_limit_continues_from_its_checkpoint(finished, copy
     hang = """
 import time
 from pathlib import Path
-from deepsr import training
+from deepsr.train import training
 save = training._save_checkpoint
 first = not Path(snakemake.output.model).with_name("checkpoint.npz").exists()
 def save_and_hang(*arguments):

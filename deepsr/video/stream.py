@@ -9,8 +9,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from deepsr.data.frames import open_clip
 from deepsr.errors import InputError
-from deepsr.frames import open_clip
 
 # Containers that hold the frames themselves. Playlists are left out, since they name other files and addresses, and so
 # are the formats that take any text for pictures.
@@ -23,7 +23,7 @@ BT709, BT601, LIMITED, FULL, UNSPECIFIED = 1, 6, 1, 2, 2  # code points of matri
 
 
 def read_plan(path):
-    """The plan (deepsr.video.plan_video) in a JSON file. Raises InputError if it is damaged."""
+    """The plan (deepsr.video.upscale.plan_video) in a JSON file. Raises InputError if it is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)

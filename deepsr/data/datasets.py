@@ -7,9 +7,9 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from deepsr import demo, reds
+from deepsr.data import demo, reds
+from deepsr.data.frames import list_images, natural_key
 from deepsr.errors import InputError
-from deepsr.frames import list_images, natural_key
 from deepsr.settings import check_clip_name
 
 KEYS = {  # beside source, train and test
@@ -76,7 +76,7 @@ class DataSet:
 
 
 class Demo(DataSet):
-    """Shots of the demo videos (deepsr.demo)."""
+    """Shots of the demo videos (deepsr.data.demo)."""
 
     def known(self, role):
         return list(demo.SHOTS)
@@ -136,7 +136,7 @@ class Folder(DataSet):
 
 
 class Reds(DataSet):
-    """REDS (deepsr.reds). Clips are called train_000 or val_000, since both archives number theirs from 000."""
+    """REDS (deepsr.data.reds). Clips are called train_000 or val_000, since both archives number theirs from 000."""
 
     def __init__(self, name, keys):
         super().__init__(name, keys)

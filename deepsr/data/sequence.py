@@ -4,15 +4,15 @@ import json
 import logging
 from functools import lru_cache
 
-from deepsr.degradation import crop_to_scale, degrade
+from deepsr.data.degradation import crop_to_scale, degrade
+from deepsr.data.frames import luma, open_clip
 from deepsr.errors import InputError
-from deepsr.frames import luma, open_clip
 
 log = logging.getLogger("deepsr")
 
 
 def read_index(path):
-    """The index of a clip (deepsr.frames) from its JSON file. Raises InputError if it is damaged."""
+    """The index of a clip (deepsr.data.frames) from its JSON file. Raises InputError if it is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             index = json.load(file)
@@ -27,7 +27,7 @@ def read_index(path):
 class Sequence:
     """HR frames of a clip and the LR frames that belong to them, read when asked for.
 
-    index: of the HR clip (deepsr.frames), with the index of given LR frames under "lr" if there are any; otherwise LR frames
+    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any, otherwise they
     are made from the HR frames by `degradation` ("bicubic" or "cv2"). HR frames are cropped to sides divisible by `scale`.
     Raises InputError if the given LR frames do not fit the HR frames.
     """

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from deepsr.drafts import is_oracle
+from deepsr.data.frames import SUFFIXES
+from deepsr.drafts.ensemble import is_oracle
 from deepsr.errors import InputError
-from deepsr.frames import SUFFIXES
 
 
 def find_source(name, folder, files, still):

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from deepsr.degradation import lanczos, upscale
-from deepsr.drafts import label
-from deepsr.frames import luma
-from deepsr.metrics import COLOR_SPACES, in_color_space, psnr, ssim, to_bgr
+from deepsr.data.degradation import lanczos, upscale
+from deepsr.data.frames import luma
+from deepsr.drafts.ensemble import label
+from deepsr.evaluate.metrics import COLOR_SPACES, in_color_space, psnr, ssim, to_bgr
 from deepsr.tables import read_table
 
 METRICS = {"psnr": psnr, "ssim": ssim}

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from deepsr import spectra
+from deepsr.networks import spectra
 
 
 def build_deepsr(n_drafts: int) -> keras.Model:

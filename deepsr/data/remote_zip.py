@@ -10,11 +10,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from deepsr.download import BLOCK, Refused, Remote, check_space, first_that_works, writing
+from deepsr.data.download import BLOCK, Refused, Remote, check_space, first_that_works, writing
+from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
-from deepsr.zips import BROKEN, open_zip
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class HttpFile(io.RawIOBase):
     """
 
     def __init__(self, remote):
-        """Ask for one byte of the deepsr.download.Remote, to learn its size."""
+        """Ask for one byte of the deepsr.data.download.Remote, to learn its size."""
         self.name = remote.url
         self._remote = remote
         self._position = 0

@@ -1,4 +1,4 @@
-"""Training: a plain loop over batches, whose gradients come from the devices of `deepsr.devices`.
+"""Training: a plain loop over batches, whose gradients come from the devices of `deepsr.train.devices`.
 
 All weights are one flat vector, which makes the optimizer one function and a checkpoint a handful of arrays. A batch
 is loaded while the one before it is computed. Data order and augmentation are functions of the seed and the epoch
@@ -20,11 +20,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from deepsr import devices, patches, spectra, warm_start
-from deepsr import model as networks
+from deepsr.drafts import patches
 from deepsr.errors import InputError
 from deepsr.files import atomic
+from deepsr.networks import model as networks
+from deepsr.networks import spectra
 from deepsr.progress import progress
+from deepsr.train import devices, warm_start
 
 log = logging.getLogger("deepsr")
 
@@ -47,7 +49,7 @@ class Settings:
     precision: str  # "float32", or "mixed_bfloat16": the wide layers in bfloat16, weights and the rest in float32
     loss: str  # "mse", "charbonnier", "l1_tv", or "relative": the squared error over that of the bicubic frame
     tv_weight: float  # weight of the total variation in "l1_tv"
-    warm_start: bool  # begin as the best linear filter, and train as `deepsr.warm_start` says
+    warm_start: bool  # begin as the best linear filter, and train as `deepsr.train.warm_start` says
     augment: bool  # flips and rotations by 90 degrees
     average: float  # decay of the exponential average of the weights; 0: none
     border: int  # pixels at a patch's edge that do not count: the network sees zero padding there
@@ -58,7 +60,7 @@ class Pool:
     """The patches of several clips as one sequence, read from disk as needed."""
 
     def __init__(self, paths):
-        """Open shards of `deepsr.patches`. Raises InputError if their patches differ in shape."""
+        """Open shards of `deepsr.drafts.patches`. Raises InputError if their patches differ in shape."""
         self.shards = [patches.open_shard(path) for path in paths]
         self.shape = self.shards[0].drafts.shape[1:]  # (D, p, p)
         for path, shard in zip(paths, self.shards, strict=True):
@@ -81,7 +83,7 @@ class Pool:
 def train(shards, settings, out_model, out_history, out_summary, checkpoint, threads=1, gpus=0, start_weights=None):
     """Train a network on patches; write it with its history and a summary.
 
-    shards: npz files of `deepsr.patches`, one per clip; settings: dict with the fields of `Settings`;
+    shards: npz files of `deepsr.drafts.patches`, one per clip; settings: dict with the fields of `Settings`;
     out_model: `.keras`; out_history: CSV, one row per epoch, epoch 0 is the start; out_summary: JSON;
     checkpoint: npz that a killed training continues from, deleted at the end; threads: CPU threads;
     gpus: number of GPUs to use (0: none is touched); start_weights: `.keras` file of the same network to start from.

@@ -21,13 +21,13 @@ import av
 import cv2
 import numpy as np
 
-from deepsr.degradation import upscale
-from deepsr.drafts import Drafts, radius
+from deepsr.data.degradation import upscale
+from deepsr.data.frames import image_size, index_images, list_images
+from deepsr.drafts.ensemble import Drafts, radius
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.frames import image_size, index_images, list_images
 from deepsr.progress import progress
-from deepsr.video_io import (
+from deepsr.video.stream import (
     BT601,
     BT709,
     UNSPECIFIED,
@@ -53,7 +53,7 @@ def plan_video(source, rate=25):
     last_duration in units of time_base; rate, frames a second on average; start, of the file in seconds (these three
     as fractions in text); aspect of a pixel (fraction in text or None); matrix (display matrix, 9 int, or None) and
     rotation (degrees anticlockwise); full_range (bool); colour, [matrix, primaries, transfer] as of ITU-T H.273;
-    index (see deepsr.frames) of a folder's images or None; sha256.
+    index (see deepsr.data.frames) of a folder's images or None; sha256.
     Raises InputError if nothing in it can be decoded as video, or if the frames change their size. Warns of damage,
     interlacing, time stamps that cannot be used, and of what is not kept.
     """
@@ -112,7 +112,7 @@ def find_cuts(distances):
 def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, crf=18, preset="medium"):
     """Write one of `parts` equal shares of a video, enlarged, to the mp4 file `output` (an empty file if the share is).
 
-    source, plan: as of `plan_video`. degradation, drafts: settings as of deepsr.degradation and deepsr.drafts.
+    source, plan: as of `plan_video`. degradation, drafts: settings as of deepsr.data.degradation and deepsr.drafts.ensemble.
     predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float (H, W) in 0..1.
     crf, preset: quality (0 = lossless) and speed of libx264. The temporal window crosses the borders of shares, never a
     cut. With scale 3, the last row or column of an odd side is dropped: 4:2:0 video has even sides.

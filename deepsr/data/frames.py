@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.zips import open_zip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_SIDE = 8192  # pixels; an image that claims more is refused before it is decoded

@@ -61,6 +61,6 @@ def _cpu_model():
 
 
 def clip_facts(index):
-    """What identifies a clip's frames, out of its index (deepsr.frames)."""
+    """What identifies a clip's frames, out of its index (deepsr.data.frames)."""
     facts = {"frames": len(index["members"]), "width": index["width"], "height": index["height"], "sha256": index["sha256"]}
     return facts | ({"lr_sha256": index["lr"]["sha256"]} if index.get("lr") else {})

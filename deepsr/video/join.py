@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from deepsr.degradation import upscale
+from deepsr.data.degradation import upscale
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
-from deepsr.video_io import decode, enlarged_size, open_video, packets, part_range, planes, writer
+from deepsr.video.stream import decode, enlarged_size, open_video, packets, part_range, planes, writer
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by the number of channels
 log = logging.getLogger("deepsr")
@@ -50,7 +50,7 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18,
     """Write the mp4 file `output`: bicubic on the left, the enlarged video on the right of a line moving to and fro.
 
     enlarged: path of what `join_parts` made of source and plan. Without sound; a rotated video is shown upright.
-    degradation: whose matching bicubic enlargement is shown (see deepsr.degradation.upscale).
+    degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
     """
     turns = round(plan["rotation"] / 90) % 4
     width, height = enlarged_size(source, plan["width"], plan["height"], scale)

@@ -16,9 +16,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from deepsr.data.frames import luma
+from deepsr.evaluate.metrics import psnr
 from deepsr.files import atomic
-from deepsr.frames import luma
-from deepsr.metrics import psnr
 
 # Okabe & Ito, Color Universal Design (2008); grey is bicubic's, black is text.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]

@@ -19,9 +19,9 @@ from operator import itemgetter
 import cv2
 import numpy as np
 
-from deepsr.degradation import enlarge, shrink, to_uint8, upscale
+from deepsr.data.degradation import enlarge, shrink, to_uint8, upscale
+from deepsr.drafts.flow import consistency, dense_flow, sample, sampling_map
 from deepsr.errors import InputError
-from deepsr.flow import consistency, dense_flow, sample, sampling_map
 
 ORACLES = ("gaussian",)
 WAY = itemgetter("flow", "alpha", "radius", "trust")  # of a motion setting: how its neighbours are registered and fused

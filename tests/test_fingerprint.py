@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deepsr import code
+from deepsr import fingerprint as code
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem != "job")
@@ -19,6 +19,9 @@ def package(tmp_path, monkeypatch):
     (folder / "a.py").write_text('"""A."""\nfrom deepsr.b import f\n\n\ndef g(x):\n    """Twice."""\n    return f(x) * 2\n')
     (folder / "b.py").write_text("def f(x):\n    return x + 1\n")
     (folder / "c.py").write_text("y = 1\n")
+    (folder / "room").mkdir()
+    (folder / "room/__init__.py").write_text("")
+    (folder / "room/d.py").write_text("z = 1\n")
     (tmp_path / "script.py").write_text("from deepsr import a\n")
     monkeypatch.setattr(code, "PACKAGE", folder)
 
@@ -74,6 +77,15 @@ def test_every_way_to_import_counts(package, line):
     assert set(fingerprint()) == {"a", "b", "c"}
 
 
+@pytest.mark.parametrize(
+    "line", ["import deepsr.room.d", "from deepsr.room import d", "from deepsr.room.d import z", "from deepsr import room"]
+)
+def test_packages_are_followed(package, line):
+    folder, fingerprint = package
+    edit(folder / "b.py", "def f", f"{line}\n\n\ndef f")
+    assert set(fingerprint()) == {"a", "b", "room"} | ({"room.d"} if line != "from deepsr import room" else set())
+
+
 def test_a_relative_import_is_refused_rather_than_missed(package):
     folder, fingerprint = package
     edit(folder / "b.py", "def f", "from .c import y\n\n\ndef f")
@@ -98,11 +110,13 @@ for script in sys.argv[1:]:
     tree = ast.parse(open(script).read())
     body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom)) and "deepsr" in ast.unparse(n)]
     exec(compile(ast.Module(body, []), script, "exec"))
-    loaded[script] = sorted(name.split(".")[1] for name in sys.modules if name.startswith("deepsr."))
+    loaded[script] = sorted(name.removeprefix("deepsr.") for name in sys.modules if name.startswith("deepsr."))
 print(json.dumps(loaded))
 """
     # Those that load TensorFlow take too long here.
-    quick = [s for s in SCRIPTS if not {"model", "training"} & set(code.fingerprint(ROOT / "scripts" / f"{s}.py"))]
+    quick = [
+        s for s in SCRIPTS if not {"networks.model", "train.training"} & set(code.fingerprint(ROOT / "scripts" / f"{s}.py"))
+    ]
     paths = [str(ROOT / "scripts" / f"{script}.py") for script in quick]
     done = subprocess.run([sys.executable, "-c", program, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
     for script, modules in json.loads(done.stdout).items():
@@ -112,10 +126,13 @@ print(json.dumps(loaded))
 @pytest.mark.parametrize(
     "script, modules",
     [
-        ("make_drafts", {"drafts", "flow", "degradation", "patches", "sequence", "frames"}),
-        ("evaluate_clip", {"drafts", "flow", "degradation", "metrics", "scoring", "inference"}),
-        ("train_network", {"training", "model", "warm_start", "patches"}),
-        ("choose_patches", {"patches", "sequence"}),
+        (
+            "make_drafts",
+            {"drafts.ensemble", "drafts.flow", "data.degradation", "drafts.patches", "data.sequence", "data.frames"},
+        ),
+        ("evaluate_clip", {"drafts.ensemble", "drafts.flow", "data.degradation", "evaluate.metrics", "evaluate.scoring"}),
+        ("train_network", {"train.training", "networks.model", "train.warm_start", "drafts.patches"}),
+        ("choose_patches", {"drafts.patches", "data.sequence"}),
     ],
 )
 def test_scripts_depend_on_what_they_are_about(script, modules):
@@ -123,7 +140,8 @@ def test_scripts_depend_on_what_they_are_about(script, modules):
 
 
 @pytest.mark.parametrize(
-    "script, module", [("make_drafts", "training"), ("make_drafts", "metrics"), ("train_network", "drafts")]
+    "script, module",
+    [("make_drafts", "train.training"), ("make_drafts", "evaluate.metrics"), ("train_network", "drafts.ensemble")],
 )
 def test_scripts_do_not_depend_on_the_rest(script, module):
     assert module not in code.fingerprint(ROOT / "scripts" / f"{script}.py")

@@ -32,7 +32,7 @@ class Start(NamedTuple):
 def make(model, weights, pool, indices, relative, seed):
     """The warm start of a network.
 
-    model: of `deepsr.model`; weights: its random start, a list of arrays; pool, indices: a `deepsr.training.Pool` and
+    model: of `deepsr.networks.model`; weights: its random start, a list of arrays; pool, indices: a `Pool` and
     the patches of it to use; relative: weigh patches as the relative loss does; seed: of the pixels and features.
     Raises InputError if the patches are smaller than the filter, whose size is the network's first kernel's.
     """

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from deepsr.figures import crop_window
+from deepsr.report.figures import crop_window
 
 USED = re.compile(r"used ([\d.]+) s of CPU and at most (\d+) MB of memory")  # as a job notes it in its log (scripts/job.py)
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
@@ -105,7 +105,7 @@ def render(table, provenance, used, charts, crops, examples):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(
+    return environment.get_template("page.html").render(
         parts=parts,
         columns=[(title, bool(form)) for title, form in COLUMNS.values()],
         charts=[

@@ -9,15 +9,25 @@ PACKAGE = Path(__file__).parent
 
 
 def fingerprint(script):
-    """Fingerprints of all deepsr modules that a script imports, directly or through each other: {module: hash}."""
+    """Fingerprints of all deepsr modules that a script imports, directly or through each other: {module: hash}.
+
+    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name.
+    Raises ValueError for a relative import, which is not followed.
+    """
     found, waiting = {}, _imports(Path(script))
     while waiting:
         name = waiting.pop()
-        path = PACKAGE / f"{name}.py"
-        if name not in found and path.exists():
+        path = _file(name)
+        if name not in found and path is not None:
             found[name] = _hash(path)
             waiting |= _imports(path)
     return dict(sorted(found.items()))
+
+
+def _file(name):
+    """The file of a module or package of deepsr, or None if there is none of that name (it may be a function)."""
+    path = PACKAGE.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 @cache
@@ -26,18 +36,17 @@ def _tree(path):
 
 
 def _imports(path):
-    """Names of the deepsr modules that a file imports anywhere."""
+    """Names of the deepsr modules that a file imports anywhere, with the packages that they are in."""
     names = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             raise ValueError(f"{path}: has a relative import; write from {PACKAGE.name}...")
-        if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE.name}."):
-            names.add(node.module.split(".")[1])
+        if isinstance(node, ast.ImportFrom):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith(f"{PACKAGE.name}.")}
-    return names
+            names |= {alias.name for alias in node.names}
+    inside = [name.split(".")[1:] for name in names if name.split(".")[0] == PACKAGE.name]
+    return {".".join(parts[:n]) for parts in inside for n in range(1, len(parts) + 1)}
 
 
 @cache

@@ -1,7 +1,7 @@
 """Applies the exported network to frames of any size, in tiles, without TensorFlow.
 
 The same numbers as the whole-frame network, for less time and memory. The first layer takes a third of its
-operations as products of spectra (`deepsr.spectra`). A 3x3 convolution from 512 channels to 1 is slow in every
+operations as products of spectra (`deepsr.networks.spectra`). A 3x3 convolution from 512 channels to 1 is slow in every
 library, but equals a product to 9 maps and nine shifted additions: so only the first layer looks beyond its own
 pixel, and tiles overlap by its kernel alone. What follows has one channel and runs on the whole frame.
 """
@@ -16,10 +16,10 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from deepsr import spectra
 from deepsr.cpus import cpus
 from deepsr.errors import InputError
-from deepsr.onnx_export import DIGEST, OPERATORS, from_onnx
+from deepsr.networks import spectra
+from deepsr.networks.onnx_export import DIGEST, OPERATORS, from_onnx
 
 log = logging.getLogger("deepsr")
 

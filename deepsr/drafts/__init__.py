@@ -1,0 +1,1 @@
+"""SR drafts, the inputs of the networks, and the training patches cut from them."""

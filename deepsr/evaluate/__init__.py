@@ -1,0 +1,1 @@
+"""Scores of enlarged frames against the ground truth, and the table."""

@@ -1,0 +1,1 @@
+"""The networks: one file for each architecture, and what all of them share."""

@@ -1,0 +1,1 @@
+"""Enlarging video files, folders of frames and still images."""
