@@ -1,4 +1,6 @@
-"""Which small changes of a module do its tests notice? python tests/mutants.py deepsr/evaluate/metrics.py tests/test_metrics.py
+"""Which small changes of a module do its tests notice?
+
+    python tests/mutants.py deepsr/evaluate/metrics.py tests/test_metrics.py
 
 Every mutant is the module with one operator, number or statement changed. It is killed if a test fails or takes too long.
 Prints the survivors, each a test to write or a change that makes no difference, and the share that was killed.
@@ -38,7 +40,8 @@ def _messages(tree):
     skipped = set()
     for node in ast.walk(tree):
         parts = []
-        if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.")) or isinstance(node, ast.JoinedStr):
+        is_log = isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log.")
+        if isinstance(node, ast.Raise | ast.JoinedStr) or is_log:
             parts = [node]
         elif isinstance(node, ast.FunctionDef):
             parts = [each for each in (node.returns, *(arg.annotation for arg in node.args.args)) if each]
