@@ -277,7 +277,7 @@ def train(shards, output, device="cpu", **settings):
     """A training by the default config, but for `settings`."""
     from deepsr.train import training
 
-    settings = {"network": "deepsr", "seed": 1, **experiment("article")["training"], **settings}
+    settings = {"network": "deepsr", "scale": 4, "seed": 1, **experiment("article")["training"], **settings}
     outputs = [output.with_suffix(suffix) for suffix in (".keras", ".csv", ".json", ".checkpoint")]
     training.train(shards, settings, *outputs, threads=CPUS, gpus=int(device == "gpu"))
 

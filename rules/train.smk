@@ -28,6 +28,7 @@ rule train_network:
         gpu=config["gpus"],
     params:
         network=lambda wildcards: settings_of(wildcards)["network"],
+        scale=lambda wildcards: settings_of(wildcards)["scale"],
         training=lambda wildcards: settings_of(wildcards)["training"],
         seed=config["seed"],
         code=code("train_network"),

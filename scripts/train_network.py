@@ -11,7 +11,12 @@ with quiet():
 with job(snakemake):
     train(
         snakemake.input.shards,
-        {"network": snakemake.params.network, "seed": snakemake.params.seed, **snakemake.params.training},
+        {
+            "network": snakemake.params.network,
+            "scale": snakemake.params.scale,
+            "seed": snakemake.params.seed,
+            **snakemake.params.training,
+        },
         out_model=snakemake.output.model,
         out_history=snakemake.output.history,
         out_summary=snakemake.output.summary,

@@ -131,7 +131,7 @@ print(json.dumps(loaded))
             {"drafts.ensemble", "drafts.flow", "data.degradation", "drafts.patches", "data.sequence", "data.frames"},
         ),
         ("evaluate_clip", {"drafts.ensemble", "drafts.flow", "data.degradation", "evaluate.metrics", "evaluate.scoring"}),
-        ("train_network", {"train.training", "networks.model", "train.warm_start", "drafts.patches"}),
+        ("train_network", {"train.training", "networks.model", "train.normal_matrix", "drafts.patches"}),
         ("choose_patches", {"drafts.patches", "data.sequence"}),
     ],
 )

@@ -84,14 +84,14 @@ def test_digits_of_a_network_that_begins_as_a_linear_filter(tmp_path):
     """Its tanh layers carry a tenth, which the last layer enlarges again: more rounding. The truth is Keras in float64."""
     import keras
 
+    from deepsr.networks import linear_filter
     from deepsr.networks import model as models
-    from deepsr.train import warm_start
 
     rng = np.random.default_rng(2)
     kernel = rng.normal(0, 0.02, (11, 11, 4)).astype(np.float32)
     kernel[5, 5] += 0.25
     model = models.build_deepsr(4)
-    model.set_weights(warm_start.embed(model, model.get_weights(), kernel, np.float32(0.01))[0])
+    model.set_weights(linear_filter.embed(model, model.get_weights(), kernel, np.float32(0.01))[0])
     path = save(tmp_path / "n.onnx", from_keras(model))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")

@@ -12,10 +12,12 @@ import pytest
 
 from deepsr.drafts.patches import save
 from deepsr.errors import InputError
+from deepsr.networks.base import Start
 from deepsr.train import devices, training
 
 SETTINGS = {
     "network": "deepsr",
+    "scale": 4,
     "seed": 1,
     "epochs": 2,
     "batch_size": 4,
@@ -295,7 +297,7 @@ def test_one_step_equals_adam_of_keras(shards, tmp_path):
     settings = training.Settings(**SETTINGS | changes)
     pool = training.Pool(shards)
     chosen, validation = training._choose(pool, settings)
-    start = training.warm_start.Start(before, [np.ones(w.shape) for w in before], None)
+    start = Start(before, [np.ones(w.shape) for w in before], None)
     loop = training._Loop(model, pool, chosen, validation, settings, devices.Cpu(1), start)
     state = loop.begin(training.networks.flatten(before))
     loop.run(state, lambda: None, tmp_path / "unused.keras")

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from deepsr.errors import InputError
+from deepsr.networks import linear_filter
 from deepsr.networks import model as networks
-from deepsr.train import warm_start
+from deepsr.train import normal_matrix
 
 
 class Pool:
@@ -26,7 +27,7 @@ def noise_pool(n=60, drafts=2, size=24):
 
 def best_filter(pool, indices, relative=False):
     drafts = pool.shape[0]
-    return warm_start.solve_filter(warm_start.normal_matrix(pool, indices, 11, relative, seed=1), 11, drafts)
+    return linear_filter.solve_filter(normal_matrix.normal_matrix(pool, indices, 11, relative, seed=1), 11, drafts)
 
 
 @pytest.mark.parametrize("relative", [False, True])
@@ -44,7 +45,12 @@ def test_identical_drafts_and_flat_patches_do_not_break_it():
     kernel, bias = best_filter(pool, np.arange(5))
     assert kernel.sum() * 100 / 255 + bias == pytest.approx(100 / 255, abs=1e-3)
     model = networks.build_deepsr(3)
-    start = warm_start.make(model, [np.zeros(w.shape) for w in model.weights], pool, np.arange(5), True, 1)
+    start = linear_filter.make(
+        model,
+        [np.zeros(w.shape) for w in model.weights],
+        normal_matrix.normal_matrix(pool, np.arange(5), 11, True, 1),
+        1,
+    )
     assert all(np.isfinite(weight).all() for weight in start.weights)
 
 
@@ -62,7 +68,7 @@ def test_the_relative_loss_prefers_the_patches_that_bicubic_gets_right():
 @pytest.mark.parametrize("relative", [False, True])
 def test_sums_are_exact(relative):
     pool = noise_pool()
-    one = warm_start.normal_matrix(pool, np.arange(60), 11, relative, seed=1)
+    one = normal_matrix.normal_matrix(pool, np.arange(60), 11, relative, seed=1)
     assert np.array_equal(one, np.round(one))
     assert one.max() < 2**53
     assert np.array_equal(one, one.T)
@@ -72,7 +78,7 @@ def test_whitened_windows_are_white():
     """Neighbouring drafts that are nearly equal have variances far apart; in the new coordinates they have not."""
     pool = noise_pool(200)
     pool.drafts[:, 1] = np.clip(pool.drafts[:, 0].astype(int) + pool.drafts[:, 1] // 16, 0, 255)
-    matrix, effective = warm_start.whiten(warm_start.normal_matrix(pool, np.arange(200), 3, False, seed=1), 3, 2)
+    matrix, effective = linear_filter.whiten(normal_matrix.normal_matrix(pool, np.arange(200), 3, False, seed=1), 3, 2)
     windows = np.lib.stride_tricks.sliding_window_view(pool.drafts / 255, (3, 3), axis=(2, 3))
     rows = windows.transpose(0, 2, 3, 4, 5, 1).reshape(-1, 18)
     before, after = (np.linalg.eigvalsh(np.cov(x.T)) for x in (rows, rows @ matrix))
@@ -89,7 +95,7 @@ def test_network_equals_the_filter_at_the_start(network, size):
     kernel = rng.normal(0, 0.02, (size, size, 2)).astype(np.float32)
     kernel[size // 2, size // 2] += 0.5
     model = networks.NETWORKS[network](2)
-    weights, rates = warm_start.embed(model, [rng.normal(0, 0.05, w.shape) for w in model.weights], kernel, 0.02)
+    weights, rates = linear_filter.embed(model, [rng.normal(0, 0.05, w.shape) for w in model.weights], kernel, 0.02)
     model.set_weights(weights)
     assert [rate.shape for rate in rates] == [weight.shape for weight in weights]
     x = rng.random((1, 60, 60, 2), np.float32)
@@ -105,13 +111,13 @@ def test_random_features_use_their_activation():
     pool = noise_pool()
     model = networks.build_deepsr(2)
     random = [np.zeros(w.shape) for w in model.weights]
-    start = warm_start.make(model, random, pool, np.arange(60), False, seed=1)
+    start = linear_filter.make(model, random, normal_matrix.normal_matrix(pool, np.arange(60), 11, False, 1), 1)
     x = pool.drafts[:8].transpose(0, 2, 3, 1) / np.float32(255)
     weights = [start.weights[0], start.weights[1]]
     windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), axis=(1, 2))
     before_tanh = np.einsum("nijcxy,xycf->nijf", windows, weights[0][..., 1:], optimize=True) + weights[1][1:]
     assert np.abs(before_tanh.mean()) < 0.05
-    assert before_tanh.std() == pytest.approx(warm_start.GAIN, rel=0.15)
+    assert before_tanh.std() == pytest.approx(linear_filter.GAIN, rel=0.15)
 
 
 def test_patches_smaller_than_the_filter():

@@ -23,10 +23,10 @@ from keras import ops
 from deepsr.drafts import patches
 from deepsr.errors import InputError
 from deepsr.files import atomic
+from deepsr.networks import linear_filter, network, spectra
 from deepsr.networks import model as networks
-from deepsr.networks import spectra
 from deepsr.progress import progress
-from deepsr.train import devices, warm_start
+from deepsr.train import devices, normal_matrix
 
 log = logging.getLogger("deepsr")
 
@@ -39,7 +39,8 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-7  # Adam (Kingma & Ba, ICLR 2015), as in
 class Settings:
     """What decides the numbers of a training, beside the data."""
 
-    network: str  # "deepsr" or "srcnn"
+    network: str  # a name of `deepsr.networks.NETWORKS`
+    scale: int  # ratio of HR to LR sides
     seed: int
     epochs: int  # 0: the start itself, e.g. the closed-form linear filter
     batch_size: int
@@ -49,7 +50,7 @@ class Settings:
     precision: str  # "float32", or "mixed_bfloat16": the wide layers in bfloat16, weights and the rest in float32
     loss: str  # "mse", "charbonnier", "l1_tv", or "relative": the squared error over that of the bicubic frame
     tv_weight: float  # weight of the total variation in "l1_tv"
-    warm_start: bool  # begin as the best linear filter, and train as `deepsr.train.warm_start` says
+    warm_start: bool  # begin as the best linear filter, and train as the network's start says
     augment: bool  # flips and rotations by 90 degrees
     average: float  # decay of the exponential average of the weights; 0: none
     border: int  # pixels at a patch's edge that do not count: the network sees zero padding there
@@ -96,7 +97,7 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     training, validation = _choose(pool, settings)
     device = devices.choose(threads, gpus, min(settings.batch_size, len(training)))
     fingerprint = _fingerprint(shards, settings, start_weights, device)
-    model = networks.NETWORKS[settings.network](pool.shape[0])
+    model = network(settings.network).build(pool.shape[0], settings.scale)
     state = _resume(checkpoint, fingerprint)
     try:
         start = _start(model, pool, training, settings, start_weights)
@@ -276,7 +277,7 @@ def _objective(model, settings):
 
     def predict(weights, drafts, target, dtype):
         x = ops.transpose(ops.cast(drafts, "float32") / 255, (0, 2, 3, 1))
-        y = networks.forward(model, networks.split(weights, shapes), x, dtype)
+        y = network(settings.network).forward(model, networks.split(weights, shapes), x, dtype)
         return y[:, inside, inside], ops.cast(target, "float32")[:, inside, inside] / 255
 
     def objective(weights, drafts, target):
@@ -288,7 +289,7 @@ def _objective(model, settings):
         elif settings.loss == "relative":  # PSNR counts ratios: smooth and textured patches weigh alike
             bicubic = ops.cast(drafts[:, -1, inside, inside], "float32") / 255
             reference = ops.mean(ops.square(bicubic - truth), axis=(1, 2))
-            loss = error / (reference + warm_start.SMOOTH / 255**2)
+            loss = error / (reference + normal_matrix.SMOOTH / 255**2)
         elif settings.loss == "charbonnier":  # Lai et al., CVPR 2017
             loss = ops.mean(ops.sqrt(square + 1e-6), axis=(1, 2))
         else:  # Liao et al., ICCV 2015: L1 and total variation
@@ -367,12 +368,14 @@ def _choose(pool, settings):
 
 
 def _start(model, pool, training, settings, start_weights):
-    """What a training begins with: weights, step scales and coordinates (`warm_start.Start`)."""
+    """What a training begins with: weights, step scales and coordinates (`deepsr.networks.base.Start`)."""
     rng = np.random.default_rng([settings.seed, 3])
     weights = [_glorot(rng, w.shape) if len(w.shape) > 1 else np.zeros(w.shape) for w in model.weights]
-    start = warm_start.Start(weights, [np.ones(w.shape) for w in weights], None)
+    architecture, normal = network(settings.network), None
     if settings.warm_start:
-        start = warm_start.make(model, weights, pool, training, settings.loss == "relative", settings.seed)
+        relative = settings.loss == "relative"
+        normal = normal_matrix.normal_matrix(pool, training, architecture.filter_size, relative, settings.seed)
+    start = architecture.start(model, weights, normal, settings.seed)
     return start if start_weights is None else start._replace(weights=_load_weights(start_weights, model))
 
 
@@ -404,7 +407,9 @@ def _save_model(model, vector, path):
 def _fingerprint(shards, settings, start_weights, device):
     """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
     files = [*shards, *([start_weights] if start_weights else [])]
-    modules = [Path(module.__file__) for module in (devices, networks, patches, spectra, warm_start)] + [Path(__file__)]
+    modules = [Path(module.__file__) for module in (devices, linear_filter, networks, normal_matrix, patches, spectra)] + [
+        Path(__file__)
+    ]
     backend = keras.backend.backend()
     versions = [keras.__version__, backend, version(backend), np.__version__]
     return {

@@ -6,38 +6,24 @@ step on the filter's own path moves every pixel, coherently), and with the coord
 trained: those in which its input is white, since neighbouring pixels and drafts are nearly the same everywhere.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from keras import ops
 
-from deepsr.errors import InputError
+from deepsr.networks.base import Start
 
-SAMPLES = 100_000  # pixels that the filter is fitted on
 RIDGE = 0.3  # added to the normal matrix's diagonal per sample, in squared grey levels of 255
-SMOOTH = 65.0  # squared grey levels: below this error of the bicubic frame, patches count alike in the relative loss
 FLOOR = 0.2  # share of the mean eigenvalue added to all, lest whitening amplify noise
 ROUNDING = 1 / 12  # variance of rounding to whole grey levels
 GAIN = 0.5  # standard deviation of the random features before the first activation
 
 
-class Start(NamedTuple):
-    """What a training begins with."""
+def make(model, weights, normal, seed):
+    """The warm start of a network: its weights, the scale of their steps and the coordinates of the first layer.
 
-    weights: list  # arrays, in the network's order
-    rates: list  # scale of the optimizer's steps, arrays of the same shapes
-    whitening: np.ndarray | None  # float32 (n, n), n = k*k*D: first kernel (n, filters) = whitening @ what is trained
-
-
-def make(model, weights, pool, indices, relative, seed):
-    """The warm start of a network.
-
-    model: of `deepsr.networks.model`; weights: its random start, a list of arrays; pool, indices: a `Pool` and
-    the patches of it to use; relative: weigh patches as the relative loss does; seed: of the pixels and features.
-    Raises InputError if the patches are smaller than the filter, whose size is the network's first kernel's.
+    model: of `deepsr.networks.model`; weights: its random start, a list of arrays; normal: of
+    `deepsr.train.normal_matrix`; seed: of the features.
     """
     size, _, drafts, filters = weights[0].shape
-    normal = normal_matrix(pool, indices, size, relative, seed)
     whitening, effective = whiten(normal, size, drafts)
     random = np.random.default_rng([seed, 4]).normal(0, GAIN / np.sqrt(effective), (len(whitening), filters))
     features = _matmul(whitening, random)
@@ -46,38 +32,6 @@ def make(model, weights, pool, indices, relative, seed):
     weights[0] = features.reshape(weights[0].shape)
     weights[1] = -np.sum(mean[:, None] * features, axis=0)
     return Start(*embed(model, weights, *solve_filter(normal, size, drafts)), whitening)
-
-
-def normal_matrix(pool, indices, size, relative, seed):
-    """Sums of products over random pixels: float64 (n + 2, n + 2) of n = size*size*D window pixels (row, column, draft),
-    one, and the target; pixels in 0..255.
-
-    Patches' edges are left out so that whole windows are seen. With `relative` a patch weighs as the relative loss does,
-    rounded to a power of two: then all sums are of whole numbers, exact in float64, and the same on any number of threads.
-    """
-    drafts, side, _ = pool.shape
-    inner = side - size + 1
-    if inner < 1:
-        raise InputError(f"patches of {side} pixels are smaller than the {size}-pixel filter of the warm start.")
-    rng = np.random.default_rng([seed, 1])
-    per_patch = max(1, min(inner * inner, SAMPLES // len(indices)))
-    chosen = rng.permutation(indices)[: -(-SAMPLES // per_patch)]
-    n = size * size * drafts
-    total = np.zeros((n + 2, n + 2))
-    for block in np.array_split(chosen, -(-len(chosen) * per_patch // 4000)):
-        x, y = pool[block]
-        windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(2, 3))
-        at = rng.integers(0, inner, (2, len(block), per_patch))
-        which = np.arange(len(block))[:, None]
-        rows = windows[which, :, *at].transpose(0, 1, 3, 4, 2).reshape(-1, n)
-        target = y[which, at[0] + size // 2, at[1] + size // 2].reshape(-1, 1)
-        rows = np.hstack([rows, np.ones_like(target), target]).astype(np.float64)
-        weight = np.ones(len(block))
-        if relative:
-            error = np.mean((x[:, -1].astype(np.int64) - y) ** 2, axis=(1, 2))
-            weight = 2.0 ** np.round(np.log2(255**2 / (error + SMOOTH)))
-        total += (rows * np.repeat(weight, per_patch)[:, None]).T @ rows
-    return total
 
 
 def solve_filter(normal, size, drafts):
