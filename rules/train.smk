@@ -54,7 +54,7 @@ rule export_network:
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
-            **{key: settings_of(wildcards)[key] for key in ("scale", "degradation", "drafts")},
+            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "degradation", "drafts")},
         },
         code=code("export_network"),
     script:

@@ -4,7 +4,7 @@ from job import job, quiet
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.networks.onnx_export import from_keras, to_onnx
+from deepsr.networks.onnx_export import to_onnx
 
 with quiet():
     import keras
@@ -18,7 +18,7 @@ with job(snakemake):
         model = keras.saving.load_model(snakemake.input.model, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a damaged file
         raise InputError(f"{snakemake.input.model}: is damaged ({error}); delete it and run again.") from error
-    facts = {key: json.dumps(value) for key, value in snakemake.params.facts.items()}
-    network = to_onnx(from_keras(model), facts)
+    facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in snakemake.params.facts.items()}
+    network = to_onnx(model, facts)
     with atomic(snakemake.output.onnx) as part:
         part.write_bytes(network.SerializeToString())

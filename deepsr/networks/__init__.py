@@ -7,6 +7,14 @@ from importlib import import_module
 NETWORKS = {
     "deepsr": "deepsr.networks.deepsr",
     "srcnn": "deepsr.networks.srcnn",
+    "fast": "deepsr.networks.fast",
+}
+
+# Optional: name -> the module whose class Predictor applies this network faster than the general one of
+# `deepsr.networks.tiles`. It does not import Keras, which takes seconds and half a GB.
+PREDICTORS = {
+    "deepsr": "deepsr.networks.chain_tiles",
+    "srcnn": "deepsr.networks.chain_tiles",
 }
 
 

@@ -1,31 +1,104 @@
-"""What every network is."""
+"""What every network is. A subclass says how its graph is built; all else has a default that works for any graph."""
 
+import math
 from typing import NamedTuple
 
+import keras
 import numpy as np
+from keras import layers, ops
+
+from deepsr.networks.linear_filter import solve_filter
+from deepsr.networks.onnx_export import to_onnx
 
 
 class Start(NamedTuple):
     """What a training begins with."""
 
-    weights: list  # arrays, in the order of model.weights
+    weights: list  # float32 arrays, in the order of model.weights
     rates: list  # scale of the optimizer's steps, arrays of the same shapes
     whitening: np.ndarray | None  # float32 (n, n), n = k*k*D: first kernel (n, filters) = whitening @ what is trained
 
 
 class Network:
-    """An architecture."""
+    """An architecture. Subclasses define `graph`, and may replace any of the other methods by a faster or better one.
 
-    filter_size = 11  # side in pixels of the linear filter that the network starts from
+    By default the network is the sum of its graph and of the best linear filter over the drafts. The filter is fitted in
+    closed form before the training and stays as it is; the graph learns what the filter cannot do.
+    """
+
+    filter_size = 11  # side in pixels of the linear filter, odd
+    linear_skip = True  # whether the linear filter is added to the graph's output
+
+    def graph(self, x, n_drafts, scale):
+        """The Keras tensor (batch, H, W, 1) that is computed from x, the tensor (batch, H, W, n_drafts) of all drafts.
+
+        Both are on the HR grid, and H and W are multiples of `scale`. `deepsr.networks.onnx_export` lists the layers that
+        may be used. A network on the LR grid begins with `keras.ops.space_to_depth(x, scale)` and ends with
+        `keras.ops.depth_to_space`. With a linear skip, the last layer that has a kernel should have no activation.
+        """
+        raise NotImplementedError
 
     def build(self, n_drafts, scale):
-        """The Keras model."""
-        raise NotImplementedError
+        """The Keras model: inputs input_0 .. input_{D-1}, float32 (batch, H, W, 1) in [0, 1], the frame enlarged by bicubic
+        interpolation last; one output, float32 (batch, H, W, 1), not clipped.
+
+        Raises InputError if the graph has a layer that cannot be exported.
+        """
+        inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
+        x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
+        output = self.graph(x, n_drafts, scale)
+        if self.linear_skip:
+            skip = layers.Conv2D(1, self.filter_size, padding="same", kernel_initializer="zeros", name="linear_skip")
+            output = layers.Add(name="sum")([output, skip(x)])
+        model = keras.Model(inputs, output)
+        to_onnx(model)  # says now, and not after the training, what cannot be exported
+        return model
 
     def forward(self, model, weights, x, dtype="float32"):
-        """The model's output with the given weights, as training computes it."""
-        raise NotImplementedError
+        """The model's output float32 (batch, H, W) for drafts x, float32 (batch, H, W, D), as the training computes it.
+
+        weights: arrays or tensors in the order of model.weights. dtype: "bfloat16" lets a faster form compute wide layers
+        in this precision; this general one computes in float32 in any case.
+        """
+        inputs = [x[..., i : i + 1] for i in range(x.shape[-1])]
+        return model.stateless_call(weights, [], inputs)[0][..., 0]
 
     def start(self, model, weights, normal, seed):
-        """What training begins with."""
-        raise NotImplementedError
+        """The `Start` of a training.
+
+        weights: random ones, in the order of model.weights. normal: float64 (n + 2, n + 2), the normal matrix
+        (`deepsr.train.normal_matrix`) of windows of `filter_size`, or None: then the linear skip stays zero. seed: of
+        further random numbers, which this general start does not need.
+        """
+        weights = [np.array(weight, np.float32) for weight in weights]
+        rates = [np.ones_like(weight) for weight in weights]
+        if not self.linear_skip:
+            return Start(weights, rates, None)
+        index = {id(variable): i for i, variable in enumerate(model.weights)}
+        skip = model.get_layer("linear_skip")
+        last = [layer for layer in model.layers if hasattr(layer, "kernel") and layer is not skip][-1]
+        for variable in skip.weights + (last.weights if normal is not None else []):
+            weights[index[id(variable)]][...] = 0
+        for variable in skip.weights:
+            rates[index[id(variable)]][...] = 0
+        if normal is not None:
+            kernel, bias = solve_filter(normal, self.filter_size, len(model.inputs))
+            weights[index[id(skip.kernel)]][..., 0], weights[index[id(skip.bias)]][0] = kernel, bias
+        return Start(weights, rates, None)
+
+
+def shapes(model):
+    """Shapes of all weights, in order."""
+    return [tuple(weight.shape) for weight in model.weights]
+
+
+def flatten(arrays):
+    """Float32 vector (P,) of all weights in order."""
+    return np.concatenate([np.asarray(array, np.float32).ravel() for array in arrays])
+
+
+def split(vector, shapes):
+    """The weights that `flatten` put into `vector` (array or tensor), as a list."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = ops.split(vector, [int(end) for end in ends[:-1]])
+    return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]

@@ -1,27 +1,17 @@
-"""The network srcnn."""
+"""SRCNN 9-1-5 (Dong et al., TPAMI 2016), with all drafts as its input channels."""
 
-import numpy as np
+from keras import layers
 
-from deepsr.networks import model as chains
-from deepsr.networks.base import Network, Start
-from deepsr.networks.linear_filter import make
+from deepsr.networks.chain import Chain
 
 
-class Net(Network):
-    """The network srcnn."""
+class Net(Chain):
+    """9x9x64 and 1x1x32 with ReLU, then 5x5x1 without activation. It works on the HR grid, whatever the scale."""
 
     filter_size = 9
 
-    def build(self, n_drafts, scale):
-        """The Keras model."""
-        return chains.build_srcnn(n_drafts)
-
-    def forward(self, model, weights, x, dtype="float32"):
-        """The model's output, in forms whose gradients are cheap."""
-        return chains.forward(model, weights, x, dtype)
-
-    def start(self, model, weights, normal, seed):
-        """The weights as they are, or the linear filter of a normal matrix."""
-        if normal is None:
-            return Start(weights, [np.ones(np.shape(weight)) for weight in weights], None)
-        return make(model, weights, normal, seed)
+    def graph(self, x, n_drafts, scale):
+        """See `Network.graph`."""
+        x = layers.Conv2D(64, 9, padding="same", activation="relu", name="conv1")(x)
+        x = layers.Conv2D(32, 1, padding="same", activation="relu", name="conv2")(x)
+        return layers.Conv2D(1, 5, padding="same", name="conv3")(x)

@@ -23,8 +23,8 @@ from keras import ops
 from deepsr.drafts import patches
 from deepsr.errors import InputError
 from deepsr.files import atomic
+from deepsr.networks import base as networks
 from deepsr.networks import linear_filter, network, spectra
-from deepsr.networks import model as networks
 from deepsr.progress import progress
 from deepsr.train import devices, normal_matrix
 

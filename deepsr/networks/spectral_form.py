@@ -1,75 +1,9 @@
-"""The networks: DeepSR (Liao et al., ICCV 2015, in the size of the article) and SRCNN (Dong et al., TPAMI 2016).
-
-Both take D drafts of a frame, inputs `input_0` .. `input_{D-1}`, each float32 (batch, H, W, 1) in [0, 1] with the
-bicubic-upscaled frame last, and return float32 (batch, H, W, 1), unclipped. H and W are free.
-"""
-
-import math
+"""The training form of a chain of convolutions: the same output as the model's, in forms whose gradients are cheap."""
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from deepsr.networks import spectra
-
-
-def build_deepsr(n_drafts: int) -> keras.Model:
-    """Draft-ensemble network: 11x11x256, 1x1x512 and 3x3x1 tanh, then a 25x25 deconvolution.
-
-    260,979 parameters at 4 drafts.
-    """
-    return _chain(
-        "deepsr",
-        n_drafts,
-        layers.Conv2D(256, 11, padding="same", activation="tanh", name="conv1"),
-        layers.Conv2D(512, 1, padding="same", activation="tanh", name="conv2"),
-        layers.Conv2D(1, 3, padding="same", activation="tanh", name="conv3"),
-        layers.Conv2DTranspose(1, 25, padding="same", name="deconv"),
-    )
-
-
-def build_srcnn(n_drafts: int) -> keras.Model:
-    """SRCNN 9-1-5: 9x9x64 and 1x1x32 ReLU, then 5x5x1 linear."""
-    return _chain(
-        "srcnn",
-        n_drafts,
-        layers.Conv2D(64, 9, padding="same", activation="relu", name="conv1"),
-        layers.Conv2D(32, 1, padding="same", activation="relu", name="conv2"),
-        layers.Conv2D(1, 5, padding="same", name="conv3"),
-    )
-
-
-NETWORKS = {"deepsr": build_deepsr, "srcnn": build_srcnn}
-
-
-def _chain(name, n_drafts, *chain):
-    inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
-    x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
-    for layer in chain:
-        x = layer(x)
-    return keras.Model(inputs, x, name=name)
-
-
-def weighted_layers(model):
-    """The convolutions of a network of this module, in order; each has one kernel and one bias."""
-    return [layer for layer in model.layers if layer.weights]
-
-
-def shapes(model):
-    """Shapes of all weights, in order: kernel and bias of each convolution."""
-    return [tuple(weight.shape) for weight in model.weights]
-
-
-def flatten(arrays):
-    """Float32 vector (P,) of all weights in order."""
-    return np.concatenate([np.asarray(array, np.float32).ravel() for array in arrays])
-
-
-def split(vector, shapes):
-    """The weights that `flatten` put into `vector` (array or tensor), as a list."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    parts = ops.split(vector, [int(end) for end in ends[:-1]])
-    return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def forward(model, weights, x, dtype="float32"):
@@ -80,7 +14,7 @@ def forward(model, weights, x, dtype="float32"):
     to no work, libraries spend much of a training step. dtype: "bfloat16" computes all layers but those of one channel
     in this precision; spectra need more, so the first one is then a plain convolution.
     """
-    pairs = zip(weights[0::2], weights[1::2], weighted_layers(model), strict=True)
+    pairs = zip(weights[0::2], weights[1::2], [layer for layer in model.layers if layer.weights], strict=True)
     for kernel, bias, layer in pairs:
         if isinstance(layer, layers.Conv2DTranspose):  # at stride 1 a convolution with the turned kernel
             kernel = ops.flip(ops.transpose(kernel, (0, 1, 3, 2)), (0, 1))

@@ -1,0 +1,32 @@
+"""A residual network on the LR grid, our own: about a sixteenth of DeepSR's arithmetic at x4.
+
+Space-to-depth makes the scale * scale pixels of a draft that lie in one LR pixel its channels, as the sub-pixel
+convolution of ESPCN (Shi et al., CVPR 2016) does at its end: each 3x3 convolution then works for all of them at once.
+"""
+
+from keras import layers, ops
+
+from deepsr.networks.base import Network
+
+FILTERS, BLOCKS = 48, 4
+
+
+class Net(Network):
+    """3x3x48 with ReLU, four residual blocks of two 3x3x48, 3x3 to the pixels; added to the linear filter."""
+
+    def graph(self, x, n_drafts, scale):
+        """See `Network.graph`."""
+        x = ops.space_to_depth(x, scale)
+        x = layers.Conv2D(FILTERS, 3, padding="same", activation="relu", name="first")(x)
+        for i in range(BLOCKS):
+            y = layers.Conv2D(FILTERS, 3, padding="same", activation="relu", name=f"block{i}_first")(x)
+            y = layers.Conv2D(FILTERS, 3, padding="same", name=f"block{i}_second")(y)
+            x = layers.Add(name=f"block{i}")([x, y])
+        x = layers.Conv2D(scale * scale, 3, padding="same", name="last")(x)
+        return ops.depth_to_space(x, scale)
+
+    def start(self, model, weights, normal, seed):
+        """See `Network.start`. The blocks begin near the identity, which lets the first steps be large."""
+        paths = [variable.path for variable in model.weights]
+        weights = [0.1 * weight if "_second/" in path else weight for path, weight in zip(paths, weights, strict=True)]
+        return super().start(model, weights, normal, seed)

@@ -1,0 +1,137 @@
+"""Applies any exported network to frames of any size, in overlapping tiles, without TensorFlow."""
+
+import logging
+import math
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import numpy as np
+import onnxruntime
+from onnx import helper, numpy_helper
+
+from deepsr.cpus import cpus
+from deepsr.networks.onnx_export import DIGEST
+
+log = logging.getLogger("deepsr")
+
+CPU_TILE_MB, GPU_TILE_MB = 32, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
+POINTWISE = {"Add", "Sub", "Mul", "Concat", "Identity", "Relu", "LeakyRelu", "PRelu", "Tanh", "Sigmoid"}
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+class Predictor:
+    """A network of `deepsr.networks.onnx_export.to_onnx`; `predictor(drafts)` is one frame's luma.
+
+    model: the onnx.ModelProto. threads: tiles computed at a time, at most the CPUs this process may use; they do not
+    change the result. gpu: compute on a GPU by CUDA, in float32 as on a CPU (never measured); if onnxruntime finds none,
+    that is logged. tile_mb: memory of one tile, MB, which decides its size; by default what suits the device.
+    Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`), on_gpu (bool, whether it computes there),
+    grid (int, H and W of the drafts must be multiples of it). Raises ValueError for layers that are not known.
+    """
+
+    cpu_tile_mb, gpu_tile_mb = CPU_TILE_MB, GPU_TILE_MB
+
+    def __init__(self, model, threads=1, gpu=False, tile_mb=None):
+        """See the class."""
+        self.metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key != DIGEST}
+        self.n_drafts = len(model.graph.input)
+        self._prepare(model)
+        self._pool = ThreadPoolExecutor(min(threads, cpus()))
+        self.on_gpu = gpu and self._starts_on_gpu(tile_mb or self.gpu_tile_mb)
+        if not self.on_gpu:
+            self._session = self._start([CPU], tile_mb or self.cpu_tile_mb)
+
+    def _prepare(self, model):
+        """Take from the model what does not depend on the tiles' size."""
+        self._model = model
+        self.halo, self.grid, self._floats = receptive_field(model.graph)
+
+    def _tile_model(self, megabytes):
+        """The onnx.ModelProto that computes a tile of such memory; sets the tiles' size."""
+        side = math.sqrt(megabytes * 1e6 / (4 * self._floats)) - 2 * self.halo
+        self.side = max(1, round(max(side, self.halo) / self.grid)) * self.grid
+        return self._model
+
+    def _start(self, providers, megabytes):
+        """A session of onnxruntime for tiles of such memory."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        model = self._tile_model(megabytes).SerializeToString()
+        return onnxruntime.InferenceSession(model, options, providers=providers)
+
+    def _starts_on_gpu(self, megabytes):
+        """Whether the session now computes on a GPU; says why if it does not."""
+        reason = "onnxruntime finds none that it can use"
+        if CUDA in onnxruntime.get_available_providers():
+            try:
+                onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
+                self._session = self._start([(CUDA, {"use_tf32": 0}), CPU], megabytes)  # TF32 would cost digits
+                if CUDA in self._session.get_providers():
+                    self(np.zeros((self.n_drafts, self.grid, self.grid), np.uint8))
+                    return True
+            except Exception as error:  # onnxruntime's own kinds; a GPU may be full, or too old
+                reason = " ".join(str(error).split())
+        log.warning("A GPU was asked for, but the CPU computes: %s.", reason)
+        return False
+
+    def __call__(self, drafts):
+        """The network's output, float32 (H, W), unclipped, on `drafts` / 255; drafts: uint8 (n_drafts, H, W).
+
+        Raises ValueError for drafts of another type or number, or of a size that the network does not take.
+        """
+        if drafts.ndim != 3 or len(drafts) != self.n_drafts or drafts.dtype != np.uint8:
+            raise ValueError(f"expected uint8 ({self.n_drafts}, H, W), got {drafts.dtype} {drafts.shape}")
+        if any(side % self.grid for side in drafts.shape[1:]):
+            raise ValueError(f"expected sides that are multiples of {self.grid}, got {drafts.shape[1:]}")
+        return self._frame(drafts)
+
+    def _frame(self, drafts):
+        """The output of the whole frame from its tiles."""
+        frame = np.empty(drafts.shape[1:], np.float32)
+        steps = [-(-side // (-(-side // self.side) * self.grid)) * self.grid for side in frame.shape]  # tiles of equal sizes
+
+        def compute(corner):
+            """Fill a tile; beyond the frame's border the network pads with zeros, as in the whole frame."""
+            first = [max(0, start - self.halo) for start in corner]
+            seen = [slice(begin, start + step + self.halo) for begin, start, step in zip(first, corner, steps, strict=True)]
+            tile = drafts[:, *seen].astype(np.float32) / 255
+            found = self._session.run(None, {f"input_{i}": draft[None, None] for i, draft in enumerate(tile)})[0][0, 0]
+            (y, x), (height, width) = corner, steps
+            frame[y : y + height, x : x + width] = found[y - first[0] :, x - first[1] :][:height, :width]
+
+        list(self._pool.map(compute, product(*map(range, [0, 0], frame.shape, steps))))
+        return frame
+
+
+def receptive_field(graph):
+    """What tiles of an ONNX graph need: (halo, grid, floats).
+
+    halo: pixels around a tile that its output depends on, a multiple of grid. grid: side of the largest pixel in the
+    network, in pixels of the input; tiles are aligned to it. floats: values per pixel of the input that are held at a
+    time, about: the drafts, and the widest layer's input, sums and output. Raises ValueError for an unknown operator.
+    """
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    reach, side = defaultdict(int), {graph.output[0].name: 1}  # of each value: pixels needed around a tile, side of a pixel
+    grid, widest = 1, 0
+    for node in reversed(graph.node):
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        around, pixel = reach[node.output[0]], side[node.output[0]]
+        if node.op_type in ("Conv", "ConvTranspose"):
+            around += max(attributes["pads"])
+            widest = max(widest, len(weights[node.input[1]]) / pixel**2)
+        elif node.op_type == "SpaceToDepth":
+            around, pixel = around * attributes["blocksize"], pixel // attributes["blocksize"]
+        elif node.op_type == "DepthToSpace":
+            around, pixel = -(-around // attributes["blocksize"]), pixel * attributes["blocksize"]
+        elif node.op_type == "Resize":
+            scale = int(weights[node.input[2]][-1])
+            around, pixel = -(-around // scale) + 1, pixel * scale
+        elif node.op_type not in POINTWISE:
+            raise ValueError(f"the operator {node.op_type} is not known")
+        for name in node.input:
+            reach[name], side[name] = max(reach[name], around), pixel
+        grid = max(grid, pixel)
+    halo = max(reach[value.name] for value in graph.input)
+    return -(-halo // grid) * grid, grid, len(graph.input) + 3 * widest
