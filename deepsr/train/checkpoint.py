@@ -42,7 +42,8 @@ def load(path, identity):
         return None
     try:
         with np.load(path) as file:
-            state, saved = State(**{field.name: file[field.name] for field in fields(State)}), json.loads(str(file["identity"]))
+            saved = json.loads(str(file["identity"]))
+            state = State(**{field.name: file[field.name] for field in fields(State)})
         state.step = int(state.step)
     except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
         log.warning("%s: the checkpoint is damaged (%s); training begins anew.", path, error)

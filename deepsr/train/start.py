@@ -12,22 +12,14 @@ from deepsr.train.vector import shapes, split
 def make_start(network, model, pool, training, settings, path=None):
     """The `deepsr.networks.base.Start` of a training.
 
-    network: `deepsr.networks.base.Network`; model: what it has built; training: indices of the patches of `pool` that a
-    linear filter is fitted on; path: `.keras` file whose weights take the place of those of the start.
+    network: `deepsr.networks.base.Network`; model: what it has built, with its random weights; training: indices of the
+    patches of `pool` that a linear filter is fitted on; path: `.keras` file whose weights take the place of the start's.
     """
-    random = np.random.default_rng([settings.seed, 3])
-    weights = [_glorot(random, shape) if len(shape) > 1 else np.zeros(shape) for shape in shapes(model)]
     normal = None
     if settings.warm_start:
         normal = normal_matrix(pool, training, network.filter_size, settings.loss == "relative", settings.seed)
-    start = network.start(model, weights, normal, settings.seed)
+    start = network.start(model, model.get_weights(), normal, settings.seed)
     return start if path is None else start._replace(weights=load_weights(path, model))
-
-
-def _glorot(rng, shape):
-    """Uniform random kernel (Glorot & Bengio, AISTATS 2010), the usual start in Keras."""
-    limit = np.sqrt(6 / (shape[0] * shape[1] * (shape[2] + shape[3])))
-    return rng.uniform(-limit, limit, shape)
 
 
 def load_weights(path, model):
