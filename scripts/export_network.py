@@ -9,9 +9,9 @@ from deepsr.networks.onnx_export import to_onnx
 with quiet():
     import keras
 
-    from deepsr.train.devices import find_gpus
+    from deepsr.train.devices import find_gpu
 
-    find_gpus(0)
+    find_gpu(0)
 
 with job(snakemake):
     try:

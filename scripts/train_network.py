@@ -3,10 +3,10 @@ from pathlib import Path
 from job import job, quiet
 
 with quiet():
-    from deepsr.train.devices import find_gpus
+    from deepsr.train.devices import find_gpu
     from deepsr.train.training import train
 
-    find_gpus(snakemake.resources.gpu)
+    find_gpu(snakemake.resources.gpu)
 
 with job(snakemake):
     train(

@@ -84,7 +84,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(finished, copy_of):
     training = {"learning_rate": 1.0, "warmup_steps": 0, "schedule": "constant", "epochs": 3, "average": 0.0}
     project.config["experiments"]["single"] |= {"training": training}
     # No rate that the config allows drives this network to infinity, so it is raised behind the config's back.
-    project.replace("deepsr/train/training.py", "rate = s.learning_rate *", "rate = 1e38 * s.learning_rate *")
+    project.replace("deepsr/train/optimizer.py", "rate = settings.learning_rate *", "rate = 1e38 * settings.learning_rate *")
     done = project.run(MODEL, check=False)
     assert done.returncode and "Traceback" not in done.stdout
     assert "the loss is not finite" in done.stdout and "lower learning_rate" in done.stdout

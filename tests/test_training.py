@@ -1,92 +1,41 @@
-import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
+from small_training import OUTPUTS, SETTINGS, results, same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
 from deepsr.errors import InputError
+from deepsr.networks import network
 from deepsr.networks.base import Start
-from deepsr.train import devices, training
+from deepsr.train import checkpoint, loop, start, training
+from deepsr.train.devices import Cpu
+from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr
+from deepsr.train.pool import Batches, Pool, choose
+from deepsr.train.vector import flatten
 
-SETTINGS = {
-    "network": "deepsr",
-    "scale": 4,
-    "seed": 1,
-    "epochs": 2,
-    "batch_size": 4,
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "warmup_steps": 2,
-    "precision": "float32",
-    "loss": "mse",
-    "tv_weight": 0.01,
-    "warm_start": True,
-    "augment": True,
-    "average": 0.9,
-    "border": 2,
-    "patches": None,
-}
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    """Two clips of smooth random patches whose first draft is a blur of the target."""
-    folder = tmp_path_factory.mktemp("shards")
-    rng = np.random.default_rng(0)
-    for name in "ab":
-        target = rng.integers(0, 256, (14, 26, 26)).astype(np.float64)
-        for axis in (1, 2):
-            target = (target + np.roll(target, 1, axis)) / 2
-        blur = (target + np.roll(target, 1, 1) + np.roll(target, 1, 2)) / 3
-        drafts = np.stack([blur, np.roll(blur, 1, 1)], 1)
-        validation = np.arange(14) >= 11
-        save(folder / f"{name}.npz", drafts=drafts.astype("u1"), target=target.astype("u1"), validation=validation)
-    return [str(folder / f"{name}.npz") for name in "ab"]
-
-
-def train(shards, folder, threads=1, start_weights=None, **changes):
-    folder.mkdir(exist_ok=True)
-    outputs = [str(folder / name) for name in ("model.keras", "history.csv", "summary.json", "checkpoint.npz")]
-    training.train(shards, SETTINGS | changes, *outputs, threads=threads, start_weights=start_weights)
-    return results(folder)
-
-
-def results(folder):
-    """Weights, history without the speed, and summary."""
-    import keras
-
-    weights = keras.saving.load_model(folder / "model.keras").get_weights()
-    with open(folder / "history.csv") as file:
-        history = [{k: v for k, v in row.items() if k != "patches_per_s"} for row in csv.DictReader(file)]
-    return weights, history, json.loads((folder / "summary.json").read_text())
-
-
-def same(one, other):
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-# What a process of its own runs: `call` trains as `train` above, on the given backend.
+# What a process of its own runs: it trains as `train` does, on the given backend, with a checkpoint after every step.
 PROGRAM = """
     import json, logging, sys
-    from deepsr.train import training
+    from deepsr.train import loop, training
     logging.basicConfig(level="INFO")
-    training.CHECKPOINT_EVERY = 0
+    loop.CHECKPOINT_EVERY = 0
     shards, settings, outputs, options = json.loads(sys.argv[1])
     training.train(shards, settings, *outputs, **options)
 """
 
 
-def start(shards, folder, backend="tensorflow", changes=None, **options):
+def begin_process(shards, folder, backend="tensorflow", changes=None, **options):  # noqa: F811
     folder.mkdir(exist_ok=True)
-    outputs = [str(folder / name) for name in ("model.keras", "history.csv", "summary.json", "checkpoint.npz")]
-    arguments = json.dumps([shards, SETTINGS | (changes or {}), outputs, options])
+    arguments = json.dumps([shards, SETTINGS | (changes or {}), [str(folder / name) for name in OUTPUTS], options])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), arguments],
         env=os.environ | {"KERAS_BACKEND": backend},
@@ -101,56 +50,183 @@ def finish(process):
     return errors
 
 
-def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):
-    changes = {"epochs": 3, "average": 0.99, "loss": "relative"}
-    finish(start(shards, tmp_path / "one", threads=1, changes=changes))
-    finish(start(shards, tmp_path / "two", threads=2, changes=changes))
-    process = start(shards, tmp_path / "killed", threads=3, changes=changes)
-    checkpoint = tmp_path / "killed" / "checkpoint.npz"
-    while process.poll() is None:  # in the middle of the second epoch
-        if checkpoint.exists() and np.load(checkpoint)["step"] >= 8:
+def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):  # noqa: F811
+    changes = {"epochs": 3, "average": 0.99, "loss": "relative", "validate_every": 5}
+    finish(begin_process(shards, tmp_path / "one", threads=1, changes=changes))
+    finish(begin_process(shards, tmp_path / "two", threads=2, changes=changes))
+    process = begin_process(shards, tmp_path / "killed", threads=3, changes=changes)
+    path = tmp_path / "killed" / "checkpoint.npz"
+    while process.poll() is None:  # in the second epoch
+        if path.exists() and np.load(path)["step"] >= 8:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.002)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert "continues at step" in finish(start(shards, tmp_path / "killed", threads=1, changes=changes))
-    assert not checkpoint.exists()
+    assert "continues at step" in finish(begin_process(shards, tmp_path / "killed", threads=1, changes=changes))
+    assert not path.exists()
     weights, history, _ = results(tmp_path / "one")
     for other in ("two", "killed"):
         assert same(weights, results(tmp_path / other)[0])
         assert history == results(tmp_path / other)[1]
 
 
-def test_trains_on_jax_with_the_same_result(shards, tmp_path):
+@pytest.mark.parametrize("name", ["deepsr", "srcnn"])
+@pytest.mark.parametrize("steps", [4, 7])  # at a validation, and between two
+def test_an_interrupted_training_continues_bit_by_bit(shards, tmp_path, monkeypatch, caplog, name, steps):  # noqa: F811
+    caplog.set_level("INFO")
+    whole = train(shards, tmp_path / "whole", network=name)
+    original = checkpoint.save
+
+    def save_and_stop(path, state, identity):
+        original(path, state, identity)
+        if state.step == steps:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", save_and_stop)
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0)
+    with pytest.raises(KeyboardInterrupt):
+        train(shards, tmp_path / "stopped", network=name)
+    assert not (tmp_path / "stopped" / "model.keras").exists()
+    monkeypatch.setattr(checkpoint, "save", original)
+    weights, history, summary = train(shards, tmp_path / "stopped", network=name)
+    assert f"training continues at step {steps}" in caplog.text
+    assert same(weights, whole[0]) and history == whole[1] and summary == whole[2]
+    assert not (tmp_path / "stopped" / "checkpoint.npz").exists()
+
+
+def test_checkpoints_are_saved_at_validations_and_now_and_then(shards, tmp_path, monkeypatch):  # noqa: F811
+    saved = []
+    monkeypatch.setattr(checkpoint, "save", lambda path, state, identity: saved.append(state.step))
+    train(shards, tmp_path, validate_every=5)
+    assert saved == [5, 10, 12]
+    saved.clear()
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0)
+    train(shards, tmp_path, validate_every=5)
+    assert saved == list(range(1, 13))
+
+
+def test_trains_on_jax_with_the_same_result(shards, tmp_path):  # noqa: F811
     pytest.importorskip("jax")
     train(shards, tmp_path / "start", epochs=0)
     common = {"start_weights": str(tmp_path / "start" / "model.keras"), "changes": {"warm_start": False}}
-    finish(start(shards, tmp_path / "tf", **common))
-    finish(start(shards, tmp_path / "jax", backend="jax", **common))
+    finish(begin_process(shards, tmp_path / "tf", **common))
+    finish(begin_process(shards, tmp_path / "jax", backend="jax", **common))
     theirs, ours = results(tmp_path / "tf"), results(tmp_path / "jax")
     assert ours[2]["backend"] == "jax"
     assert float(ours[1][-1]["loss"]) == pytest.approx(float(theirs[1][-1]["loss"]), rel=1e-3)
     assert ours[2]["val_psnr_last"] == pytest.approx(theirs[2]["val_psnr_last"], abs=0.01)
 
 
-def test_improves_on_its_start(shards, tmp_path):
-    weights, history, summary = train(shards, tmp_path, warm_start=False, epochs=3)
-    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
+def test_history_and_summary(shards, tmp_path):  # noqa: F811
+    weights, history, summary = train(shards, tmp_path, warm_start=False, epochs=3, validate_every=7, average=0.0)
+    table = pd.read_csv(tmp_path / "history.csv")
+    assert tuple(table.columns) == HISTORY
+    assert table["step"].tolist() == [0, 7, 14, 18] and [row["step"] for row in history] == ["0", "7", "14", "18"]
+    assert table["epoch"].tolist() == [0, 1.1667, 2.3333, 3]
+    assert table.loc[0, ["loss", "psnr", "learning_rate", "patches_per_s"]].isna().all()
+    assert (table.loc[1:, "patches_per_s"] > 0).all()
+    cosine = [1e-3 * (1 + np.cos(np.pi * (step - 1) / 18)) / 2 for step in (7, 14, 18)]
+    assert table["learning_rate"].tolist()[1:] == pytest.approx(cosine)
+    kept = table.loc[table["val_psnr"].idxmax()]
+    assert kept["val_psnr"] > table["val_psnr"][0] + 1
+    expected = {
+        "network": "deepsr",
+        "parameters": sum(weight.size for weight in weights),
+        "training_patches": 22,
+        "validation_patches": 6,
+        "val_psnr_start": table["val_psnr"].iloc[0],
+        "val_psnr_last": table["val_psnr"].iloc[-1],
+        "val_psnr_kept": kept["val_psnr"],
+        "kept_step": kept["step"],
+        "steps": 18,
+        "settings": SETTINGS | {"warm_start": False, "epochs": 3, "validate_every": 7, "average": 0.0},
+        "backend": "tensorflow",
+        "devices": ["cpu"],
+    }
+    assert summary == expected
+
+
+def test_loss_is_the_mean_over_the_patches_since_the_last_validation(shards, tmp_path):  # noqa: F811
+    """With a learning rate of next to nothing every patch has the loss that it has at the start."""
+    changes = {"learning_rate": 1e-30, "augment": False, "warm_start": False, "loss": "charbonnier"}
+    train(shards, tmp_path, epochs=1, validate_every=6, **changes)
+    table, model = pd.read_csv(tmp_path / "history.csv"), keras_model(tmp_path / "model.keras")
+    pool = Pool(shards)
+    y, truth = predicted(model, *pool[np.flatnonzero(~pool.validation)])
+    assert table["loss"][1] == pytest.approx(np.mean(np.sqrt((y - truth) ** 2 + 1e-6)), rel=1e-4)
+    assert table["psnr"][1] == pytest.approx(-10 * np.log10(np.mean((y - truth) ** 2)), abs=1e-3)
+
+
+def test_validation_is_the_mean_over_clips_of_the_psnr_of_clipped_predictions(shards, tmp_path):  # noqa: F811
+    arrays = dict(np.load(shards[0]))
+    arrays["target"][:] = 255 * (arrays["target"] > 128)  # beyond which predictions reach
+    save(tmp_path / "c.npz", **arrays | {"validation": np.arange(14) >= 5})
+    summary = train([*shards, str(tmp_path / "c.npz")], tmp_path, warm_start=True, epochs=0)[2]
+    pool, model = Pool([*shards, tmp_path / "c.npz"]), keras_model(tmp_path / "model.keras")
+    qualities = []
+    for clip in range(3):
+        y, truth = predicted(model, *pool[np.flatnonzero(pool.validation & (pool.clip == clip))])
+        qualities.append(-10 * np.log10(np.mean((np.clip(y, 0, 1) - truth) ** 2)))
+    assert summary["validation_patches"] == 15
+    assert summary["val_psnr_start"] == pytest.approx(np.mean(qualities), abs=1e-3)
+
+
+def keras_model(path):
+    import keras
+
+    return keras.saving.load_model(path)
+
+
+def predicted(model, drafts, target):
+    """Prediction and truth inside the border of SETTINGS, in float64."""
+    x = drafts / np.float32(255)
+    y = np.asarray(model([x[:, 0, ..., None], x[:, 1, ..., None]]))[..., 0].astype(np.float64)
+    return y[:, 2:-2, 2:-2], target[:, 2:-2, 2:-2] / 255
+
+
+def test_the_best_of_all_validations_is_kept_the_first_of_equals(shards, tmp_path, monkeypatch):  # noqa: F811
+    seen = []
+
+    def quality(self, weights):
+        seen.append(np.array(weights))
+        return [20.0, 21.0, 25.0, 25.0, 23.0][len(seen) - 1]
+
+    monkeypatch.setattr(Loop, "_quality", quality)
+    weights, _, summary = train(shards, tmp_path, validate_every=3)
+    assert np.array_equal(flatten(weights), seen[2])
+    assert summary["kept_step"] == 6 and summary["val_psnr_kept"] == 25
+    assert (summary["val_psnr_start"], summary["val_psnr_last"]) == (20, 23)
+
+
+def test_a_prediction_without_numbers_is_the_worst(shards, tmp_path, monkeypatch):  # noqa: F811
+    real = Loop._quality
+    monkeypatch.setattr(Loop, "_quality", lambda self, weights: real(self, np.full_like(weights, np.nan)))
+    train(shards, tmp_path, epochs=0)
+    assert pd.read_csv(tmp_path / "history.csv")["val_psnr"].tolist() == [-np.inf]
+
+
+def test_psnr():
+    assert psnr(0) == np.inf
+    assert psnr(0.01) == pytest.approx(20)
+    assert psnr(np.inf) == -np.inf
+
+
+def test_improves_on_its_start(shards, tmp_path):  # noqa: F811
+    summary = train(shards, tmp_path, warm_start=False, epochs=3)[2]
     assert summary["val_psnr_kept"] > summary["val_psnr_start"] + 1
-    assert sum(w.size for w in weights) == summary["parameters"]
 
 
-def test_never_below_its_start(shards, tmp_path):
+def test_never_below_its_start(shards, tmp_path):  # noqa: F811
     before = train(shards, tmp_path / "start", epochs=0)[0]
     weights, history, summary = train(shards, tmp_path / "bad", epochs=1, learning_rate=0.3, average=0.0)
     assert float(history[1]["val_psnr"]) < float(history[0]["val_psnr"])
-    assert summary["kept_epoch"] == 0
+    assert summary["kept_step"] == 0
     assert summary["val_psnr_kept"] == summary["val_psnr_start"]
     assert same(weights, before)
 
 
-def test_warm_start_beats_every_single_draft(shards, tmp_path):
+def test_warm_start_beats_every_single_draft(shards, tmp_path):  # noqa: F811
     _, history, summary = train(shards, tmp_path, epochs=0)
     errors = []
     for shard in map(np.load, shards):
@@ -160,123 +236,52 @@ def test_warm_start_beats_every_single_draft(shards, tmp_path):
     assert summary["val_psnr_start"] > np.mean(-10 * np.log10(errors), axis=0).max() + 3
 
 
-def test_other_settings_or_data_or_a_damaged_checkpoint_are_not_continued(shards, tmp_path, caplog):
-    caplog.set_level("INFO")
-    fresh = train(shards, tmp_path / "fresh", epochs=1)[0]
-    folder = tmp_path / "again"
-    folder.mkdir()
-    checkpoint = folder / "checkpoint.npz"
-    good = training._fingerprint(shards, training.Settings(**SETTINGS | {"epochs": 1}), None, devices.Cpu(1))
-    state = dict.fromkeys(training.STATE, 0)
-    for part in ("settings", "data", "code", "devices"):
-        np.savez(checkpoint, **state, fingerprint=json.dumps(good | {part: "another"}))
-        assert same(train(shards, folder, epochs=1)[0], fresh)
-        assert f"checkpoint is of other {part}; training begins anew" in caplog.text
-    np.savez(checkpoint, fingerprint=json.dumps(good))
-    for content in (b"", b"PK\x03\x04 nonsense", checkpoint.read_bytes()):  # the last lacks all but its fingerprint
-        checkpoint.write_bytes(content)
-        caplog.clear()
-        assert same(train(shards, folder, epochs=1)[0], fresh)
-        assert "checkpoint is damaged" in caplog.text
+@pytest.mark.parametrize("loss, warm_start", [("mse", True), ("relative", True), ("mse", False)])
+def test_what_a_network_is_given_to_start_from(shards, monkeypatch, loss, warm_start):  # noqa: F811
+    """The normal matrix of the training patches, weighed as the loss weighs them; nothing without a warm start."""
+    calls = []
+    monkeypatch.setattr(start, "normal_matrix", lambda *arguments: calls.append(arguments) or "normal matrix")
+
+    class Net:
+        filter_size = 7
+
+        def start(self, model, weights, normal, seed):
+            return Start((weights, normal, seed), "rates", "whitening")
+
+    model, pool, indices = network("srcnn").build(2, 4), Pool(shards), np.arange(3)
+    settings = settings_with(loss=loss, warm_start=warm_start, seed=9)
+    weights, normal, seed = start.make_start(Net(), model, pool, indices, settings).weights
+    assert same(weights, model.get_weights()) and seed == 9
+    assert normal == ("normal matrix" if warm_start else None)
+    assert calls == ([(pool, indices, 7, loss == "relative", 9)] if warm_start else [])
 
 
-def test_fingerprint_knows_the_data(shards, tmp_path):
-    settings = training.Settings(**SETTINGS)
-    arrays = dict(np.load(shards[0]))
-    arrays["target"][0, 0, 0] ^= 1
-    save(tmp_path / "a.npz", **arrays)
-    one = training._fingerprint(shards, settings, None, devices.Cpu(1))
-    other = training._fingerprint([str(tmp_path / "a.npz"), shards[1]], settings, None, devices.Cpu(2))
-    assert [part for part in one if one[part] != other[part]] == ["data"]
+def test_the_first_weights_follow_from_the_seed(shards, tmp_path):  # noqa: F811
+    one, again, other = (
+        train(shards, tmp_path / name, warm_start=False, epochs=0, seed=seed)[0]
+        for name, seed in (("one", 2**40), ("again", 2**40), ("other", 3))
+    )
+    assert same(one, again)
+    assert not any(np.array_equal(a, b) for a, b in zip(one[::2], other[::2], strict=True))
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(shards, tmp_path):
-    import keras
-
-    with pytest.raises(InputError, match="not finite in epoch 1, step 2.*lower learning_rate.*last-good.keras"):
-        train(shards, tmp_path, epochs=1, learning_rate=1e38, average=0.0, warmup_steps=0)
-    weights = keras.saving.load_model(tmp_path / "model.last-good.keras").get_weights()
-    assert all(np.isfinite(w).all() for w in weights)
-    assert not (tmp_path / "model.keras").exists()
-
-
-@pytest.mark.parametrize("loss", ["mse", "charbonnier", "l1_tv", "relative"])
-@pytest.mark.parametrize("network", ["deepsr", "srcnn"])
-def test_gradient_is_the_slope_of_the_loss(shards, loss, network):
-    settings = training.Settings(**SETTINGS | {"loss": loss, "network": network, "tv_weight": 0.1})
-    model = training.networks.NETWORKS[network](2)
-    gradient = devices.Cpu(1).gradient(training._objective(model, settings)[0])
-    rng = np.random.default_rng(0)
-    weights = training.networks.flatten([rng.normal(0, 0.05, w.shape) for w in model.weights])
-    pool = training.Pool(shards)
-    batch = pool[np.arange(2)]
-    slope = gradient(weights, batch)[2]
-    direction = slope / np.linalg.norm(slope)
-    step = np.float32(1e-2 / np.linalg.norm(slope))
-    ahead, behind = (gradient(weights + s * step * direction, batch)[0] for s in (1, -1))
-    assert (ahead - behind) / (2 * step) == pytest.approx(np.linalg.norm(slope), rel=0.05)
+def test_start_weights_are_trained_on_at_the_rates_of_a_fresh_start(shards, tmp_path):  # noqa: F811
+    weights = train(shards, tmp_path / "first", warm_start=False, epochs=0)[0]
+    path = str(tmp_path / "first" / "model.keras")
+    assert same(train(shards, tmp_path / "second", epochs=0, start_weights=path)[0], weights)
+    pool, model = Pool(shards), network("deepsr").build(2, 4)
+    fresh, given = (start.make_start(network("deepsr"), model, pool, np.arange(9), settings_with(), p) for p in (None, path))
+    assert same(given.weights, weights) and not same(fresh.weights, weights)
+    assert same(given.rates, fresh.rates) and np.array_equal(given.whitening, fresh.whitening)
 
 
-def test_border_does_not_count(shards):
-    settings = training.Settings(**SETTINGS)
-    model = training.networks.build_deepsr(2)
-    objective, errors = training._objective(model, settings)
-    gradient = devices.Cpu(1).gradient(objective)
-    weights = training.networks.flatten([np.full(w.shape, 0.001) for w in model.weights])
-    drafts, target = training.Pool(shards)[np.arange(2)]
-    changed = target.copy()
-    changed[:, :2] = changed[:, -2:] = changed[:, :, :2] = changed[:, :, -2:] = 0
-    assert gradient(weights, (drafts, target))[0] == gradient(weights, (drafts, changed))[0]
-    assert np.array_equal(errors(weights, drafts, target), errors(weights, drafts, changed))
-    changed[:, 2, 2] ^= 255
-    assert gradient(weights, (drafts, target))[0] != gradient(weights, (drafts, changed))[0]
-
-
-def test_views_are_the_eight_symmetries():
-    image = np.arange(9).reshape(1, 3, 3)
-    views = {training._view(image, view).tobytes() for view in range(8)}
-    assert len(views) == 8
-    assert image.tobytes() in views
-
-
-def test_patches_are_drawn_once_and_never_from_validation(shards):
-    pool = training.Pool(shards)
-    training_patches, validation = training._choose(pool, training.Settings(**SETTINGS | {"patches": 9}))
-    assert len(set(training_patches)) == 9
-    assert not pool.validation[training_patches].any()
-    assert pool.validation[validation].all() and len(validation) == 6
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({"patches": 23}, "23 are asked for but the training clips give 22"),
-        ({"border": 13}, "training.border: 13 leaves too little"),
-        ({"border": 13, "loss": "l1_tv"}, "training.border: 13 leaves too little"),
-    ],
-)
-def test_bad_settings(shards, tmp_path, changes, message):
-    with pytest.raises(InputError, match=message):
-        train(shards, tmp_path, **changes)
-
-
-def test_clips_without_validation_or_of_other_patches(shards, tmp_path):
-    arrays = dict(np.load(shards[0]))
-    save(tmp_path / "none.npz", **arrays | {"validation": np.zeros(14, bool)})
-    with pytest.raises(InputError, match="no validation patches"):
-        train([str(tmp_path / "none.npz")], tmp_path)
-    save(tmp_path / "one.npz", **arrays | {"drafts": arrays["drafts"][:, :1]})
-    with pytest.raises(InputError, match=r"one.npz: its patches are \(1, 26, 26\)"):
-        train([shards[0], str(tmp_path / "one.npz")], tmp_path)
-
-
-def test_start_weights_of_another_network_or_no_model(shards, tmp_path):
+def test_start_weights_of_another_network_or_no_model(shards, tmp_path):  # noqa: F811
     train(shards, tmp_path / "srcnn", network="srcnn", warm_start=False, epochs=0)
     other = tmp_path / "srcnn" / "model.keras"
     with pytest.raises(InputError, match="model.keras: holds another network"):
         train(shards, tmp_path, start_weights=str(other))
-    model = training.networks.build_deepsr(2)
-    model.set_weights([np.full(w.shape, np.nan) for w in model.weights])
+    model = network("deepsr").build(2, 4)
+    model.set_weights([np.full(weight.shape, np.nan) for weight in model.weights])
     model.save(tmp_path / "nan.keras")
     with pytest.raises(InputError, match="nan.keras: holds weights that are not finite"):
         train(shards, tmp_path, start_weights=str(tmp_path / "nan.keras"))
@@ -285,27 +290,154 @@ def test_start_weights_of_another_network_or_no_model(shards, tmp_path):
         train(shards, tmp_path, start_weights=str(other))
 
 
-def test_one_step_equals_adam_of_keras(shards, tmp_path):
-    import keras
+class Skipping:
+    """A residual network on the LR grid, beside a linear filter that is not trained."""
 
-    before = train(shards, tmp_path / "before", epochs=0)[0]
-    rate = 1e-3
-    changes = {"epochs": 1, "batch_size": 8, "schedule": "constant", "warmup_steps": 0, "average": 0.0}
-    changes |= {"augment": False, "border": 0, "learning_rate": rate, "warm_start": False, "patches": 8}
-    model = training.networks.build_deepsr(2)
-    model.set_weights(before)
-    settings = training.Settings(**SETTINGS | changes)
-    pool = training.Pool(shards)
-    chosen, validation = training._choose(pool, settings)
-    start = Start(before, [np.ones(w.shape) for w in before], None)
-    loop = training._Loop(model, pool, chosen, validation, settings, devices.Cpu(1), start)
-    state = loop.begin(training.networks.flatten(before))
-    loop.run(state, lambda: None, tmp_path / "unused.keras")
+    filter_size = 3
 
-    drafts, target = pool[chosen]
-    model.compile(keras.optimizers.Adam(rate), "mse")
-    model.set_weights(before)
-    model.train_on_batch([drafts[:, i, :, :, None] / 255 for i in range(2)], target[..., None] / 255)
-    expected = training.networks.flatten(model.get_weights())
-    moved = np.abs(state["weights"] - expected) / rate
-    assert np.quantile(moved, 0.99) < 0.05  # where a gradient is close to zero, rounding decides the sign of Adam's step
+    def build(self, n_drafts, scale):
+        import keras
+        from keras import layers
+
+        inputs = [keras.Input((None, None, 1)) for _ in range(n_drafts)]
+        x = layers.Concatenate()(inputs)
+        skip = layers.Conv2D(1, 3, padding="same", name="linear_skip")(x)
+        x = layers.Conv2D(8, scale, strides=scale)(x)
+        x = layers.Add()([x, layers.PReLU(shared_axes=[1, 2])(layers.Dense(8)(x))])
+        x = layers.Conv2DTranspose(1, scale, strides=scale)(x)
+        return keras.Model(inputs, layers.Add()([skip, x]))
+
+    def forward(self, model, weights, x, dtype="float32"):
+        return model.stateless_call(weights, [], [x[..., :1], x[..., 1:]])[0][..., 0]
+
+    def start(self, model, weights, normal, seed):
+        rates = [float("linear_skip" not in variable.path) * np.ones(variable.shape) for variable in model.weights]
+        return Start(weights, rates, None)
+
+
+def test_any_network_trains_and_what_has_rate_zero_stays_bit_by_bit(shards, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(training.networks, "network", lambda name: Skipping())
+    weights = train(shards, tmp_path, epochs=3, learning_rate=0.01)
+    before = train(shards, tmp_path / "start", epochs=0)[0]
+    frozen = ["linear_skip" in variable.path for variable in keras_model(tmp_path / "model.keras").weights]
+    assert 0 < sum(frozen) < len(frozen)
+    assert [np.array_equal(a, b) for a, b in zip(weights[0], before, strict=True)] == frozen
+    assert weights[2]["val_psnr_kept"] > weights[2]["val_psnr_start"] + 3
+
+
+def test_other_settings_or_data_or_a_damaged_checkpoint_are_not_continued(shards, tmp_path, caplog):  # noqa: F811
+    caplog.set_level("INFO")
+    path = tmp_path / "checkpoint.npz"
+    identity = {"settings": "1", "data": "2", "code": "3", "devices": "4"}
+    state = begin(np.arange(3, dtype=np.float32))
+    assert checkpoint.load(path, identity) is None
+    state.step, state.history = 7, np.ones((2, len(HISTORY)))
+    checkpoint.save(path, state, identity)
+    found = checkpoint.load(path, identity)
+    assert found.step == 7 and isinstance(found.step, int)
+    assert all(np.array_equal(value, vars(state)[name]) for name, value in vars(found).items())
+    assert "checkpoint.npz: training continues at step 7" in caplog.text
+    for part in identity:
+        assert checkpoint.load(path, identity | {part: "another"}) is None
+        assert f"checkpoint.npz: the checkpoint is of other {part}; training begins anew" in caplog.text
+    assert checkpoint.load(path, identity | {"data": "5", "code": "6"}) is None
+    assert "the checkpoint is of other data and code;" in caplog.text
+    np.savez(tmp_path / "empty.npz", identity=json.dumps(identity))
+    for content in (b"", b"PK\x03\x04 nonsense", path.read_bytes()[:-30], (tmp_path / "empty.npz").read_bytes()):
+        path.write_bytes(content)
+        caplog.clear()
+        assert checkpoint.load(path, identity) is None
+        assert "checkpoint is damaged" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_replaced(shards, tmp_path):  # noqa: F811
+    fresh = train(shards, tmp_path / "fresh", epochs=1)[0]
+    (tmp_path / "checkpoint.npz").write_bytes(b"nonsense")
+    assert same(train(shards, tmp_path, epochs=1)[0], fresh)
+    assert not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_a_checkpoint_knows_settings_data_code_and_device(shards, tmp_path):  # noqa: F811
+    arrays = dict(np.load(shards[0]))
+    arrays["target"][0, 0, 0] ^= 1
+    save(tmp_path / "a.npz", **arrays)
+    (tmp_path / "start.keras").write_text("one")
+
+    class Gpu:
+        name = "gpu:0"
+
+    common = {"settings": settings_with(), "start_weights": None, "device": Cpu(1), "network": network("deepsr")}
+
+    def differing(files=shards, **changes):
+        one, other = checkpoint.identify(shards, **common), checkpoint.identify(files, **common | changes)
+        return [part for part in one if one[part] != other[part]]
+
+    assert differing() == differing(device=Cpu(2)) == []
+    assert differing([str(tmp_path / "a.npz"), shards[1]]) == ["data"]
+    assert differing(start_weights=str(tmp_path / "start.keras")) == ["data"]
+    assert differing(settings=settings_with(seed=2)) == ["settings"]
+    assert differing(device=Gpu()) == ["devices"]
+    assert differing(network=network("srcnn")) == ["code"]
+    modules = json.loads(checkpoint.identify(shards, **common)["code"])[0]
+    assert {"train.loop", "train.optimizer", "train.losses", "train.start", "train.devices", "drafts.patches"} <= set(modules)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(shards, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match="not finite in epoch 1, step 2.*lower learning_rate.*last-good.keras"):
+        train(shards, tmp_path, epochs=1, learning_rate=1e38, average=0.0, warmup_steps=0)
+    weights = keras_model(tmp_path / "model.last-good.keras").get_weights()
+    assert all(np.isfinite(weight).all() for weight in weights)
+    assert not (tmp_path / "model.keras").exists()
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_either_a_loss_or_a_gradient_that_is_not_finite_stops(shards, tmp_path, monkeypatch, bad):  # noqa: F811
+    calls = []
+    real = Cpu.gradient
+
+    def gradient(self, objective):
+        function = real(self, objective)
+
+        def broken(weights, batch):
+            calls.append(1)
+            loss, error, slope = function(weights, batch)
+            if len(calls) == 9:  # the third step of the second epoch
+                return (np.nan, error, slope) if bad == "loss" else (loss, error, np.full_like(slope, np.inf))
+            return loss, error, slope
+
+        return broken
+
+    monkeypatch.setattr(Cpu, "gradient", gradient)
+    with pytest.raises(InputError, match="not finite in epoch 2, step 3"):
+        train(shards, tmp_path)
+    assert len(calls) == 9
+
+
+def test_the_next_batch_is_loaded_during_the_work_on_one():
+    loaded = [threading.Event() for _ in range(4)]
+
+    def load(item):
+        loaded[item].set()
+        return 10 * item
+
+    for item, result in enumerate(ahead(load, range(4))):
+        assert result == 10 * item
+        assert loaded[min(item + 1, 3)].wait(10)
+        assert not any(event.is_set() for event in loaded[item + 2 :])
+    assert list(ahead(load, range(0))) == []
+    assert list(ahead(load, [3])) == [30]
+
+
+def test_a_loop_without_steps_only_validates(shards, tmp_path):  # noqa: F811
+    settings = settings_with(epochs=0)
+    pool = Pool(shards)
+    chosen, validation = choose(pool, settings)
+    net = network("srcnn")
+    model = net.build(2, 4)
+    weights = Start(model.get_weights(), [np.ones(weight.shape) for weight in model.weights], None)
+    state = begin(flatten(weights.weights))
+    trainer = Loop(net, model, pool, validation, Batches(pool, chosen, settings), settings, Cpu(1), weights)
+    trainer.run(state, None, tmp_path / "unused.keras")
+    assert isinstance(state, State) and len(state.history) == 1 and state.step == 0
+    trainer.run(state, None, tmp_path / "unused.keras")
+    assert len(state.history) == 1

@@ -140,14 +140,14 @@ def test_training_at_its_time_limit_continues_from_its_checkpoint(finished, copy
     hang = """
 import time
 from pathlib import Path
-from deepsr.train import training
-save = training._save_checkpoint
+from deepsr.train import checkpoint
+save = checkpoint.save
 first = not Path(snakemake.output.model).with_name("checkpoint.npz").exists()
 def save_and_hang(*arguments):
     save(*arguments)
     while first:
         time.sleep(1)
-training._save_checkpoint = save_and_hang
+checkpoint.save = save_and_hang
 """
     prepend(project, "train_network", hang)
     folder = "results/experiments/single"

@@ -1,0 +1,56 @@
+"""Checkpoints, from which a killed training continues with the same numbers as if it had not been killed."""
+
+import inspect
+import json
+import logging
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from deepsr.files import atomic, sha256
+from deepsr.fingerprint import fingerprint
+from deepsr.train.loop import State
+
+log = logging.getLogger("deepsr")
+
+
+def identify(shards, settings, start_weights, device, network):
+    """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
+    sources = [Path(__file__).with_name("training.py"), Path(inspect.getfile(type(network)))]
+    backend = keras.backend.backend()
+    code = [fingerprint(source) for source in sources] + [sha256(source) for source in sources]
+    return {
+        "settings": json.dumps(asdict(settings)),
+        "data": " ".join(sha256(file) for file in [*shards, *([start_weights] if start_weights else [])]),
+        "code": json.dumps([*code, keras.__version__, backend, version(backend), np.__version__]),
+        "devices": device.name,  # the threads of a CPU do not change the numbers, a GPU does
+    }
+
+
+def save(path, state, identity):
+    """Write a checkpoint: an npz of a `State` and what `identify` gives."""
+    with atomic(path) as part, open(part, "wb") as file:
+        np.savez(file, identity=json.dumps(identity), **vars(state))
+
+
+def load(path, identity):
+    """The `State` in a checkpoint, or None if there is none, it is damaged or does not belong to this training."""
+    if not Path(path).exists():
+        return None
+    try:
+        with np.load(path) as file:
+            saved = json.loads(str(file["identity"]))
+            state = State(**{field.name: file[field.name] for field in fields(State)})
+        state.step = int(state.step)
+    except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
+        log.warning("%s: the checkpoint is damaged (%s); training begins anew.", path, error)
+        return None
+    differing = [part for part in identity if identity[part] != saved.get(part)]
+    if differing:
+        log.warning("%s: the checkpoint is of other %s; training begins anew.", path, " and ".join(differing))
+        return None
+    log.info("%s: training continues at step %d", path, state.step)
+    return state
