@@ -263,7 +263,7 @@ def cut_patches(index, output, per_frame):
 
     clip = Sequence(read(index), 4, "cv2")
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
-    chosen = patches.choose(len(clip), clip.height, clip.width, SIZE, per_frame, 0, None, 1, seed=1)
+    chosen = patches.choose(len(clip), clip.height, clip.width, 4, SIZE, per_frame, 0, None, 1, seed=1)
     inputs = np.empty((len(chosen), 4, SIZE, SIZE), np.uint8)
     targets = np.empty((len(chosen), SIZE, SIZE), np.uint8)
     for frame in np.unique(chosen[:, 0]):

@@ -11,9 +11,8 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from deepsr.drafts.ensemble import KINDS
 from deepsr.errors import InputError
-
-DRAFT_KEYS = {"bicubic": set(), "motion": {"settings"}, "gaussian": {"sigmas", "kernel"}}
 
 
 def load_yaml(path):
@@ -168,18 +167,22 @@ def _check_experiment(name, config):
             if dataset not in config["datasets"]:
                 known = ", ".join(config["datasets"])
                 raise InputError(f"config: {key}.{role} names the data set {dataset!r}; known are {known}.")
-    drafts = experiment["drafts"]
-    given, wanted = set(drafts) - {"kind"}, DRAFT_KEYS[drafts["kind"]]
-    if given != wanted:
-        wrong = ", ".join(sorted(given ^ wanted))
+    drafts, scale = experiment["drafts"], experiment["scale"]
+    kind, given = KINDS[drafts["kind"]], set(drafts) - {"kind"}
+    if wrong := (set(kind.required) - given) | (given - {*kind.required, *kind.optional}):
+        known = sorted([*kind.required, *(f"{key} (if wanted)" for key in kind.optional)])
         raise InputError(
-            f"config: {key}.drafts of kind {drafts['kind']} take {' and '.join(sorted(wanted)) or 'no other key'}; "
-            f"add or remove {wrong}."
+            f"config: {key}.drafts of kind {drafts['kind']} take {' and '.join(known) or 'no other key'}; "
+            f"add or remove {', '.join(sorted(wrong))}."
         )
-    for setting in drafts.get("settings", ()):
+    for setting in [*drafts.get("settings", ()), *filter(None, [drafts.get("recurrence")])]:
         alpha = setting["alpha"]
-        if setting["flow"] == "farneback" and (alpha < 1 or alpha != int(alpha)):
-            raise InputError(f"config: {key}.drafts: alpha of farneback is its window in pixels, 1 or more, but is {alpha}.")
+        if setting["flow"] == "farneback" and (not 1 <= alpha <= 255 or alpha != int(alpha)):
+            raise InputError(f"config: {key}.drafts: alpha of farneback is its window in pixels, 1 to 255, but is {alpha}.")
+    size = experiment["patches"]["size"]
+    if size % scale:
+        near = f"{size // scale * scale} or {size // scale * scale + scale}"
+        raise InputError(f"config: {key}.patches.size is {size}, which scale {scale} does not divide; choose {near}.")
     _check_start(key, name, config["experiments"])
     if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
         raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")

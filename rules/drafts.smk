@@ -2,7 +2,7 @@
 Training data: patches and their drafts, one npz per training clip. Experiments with the same settings share them.
 
 Needs: results/clips/{dataset}/{clip}.json
-Makes: results/patches/{dataset}/{patches}/{clip}.csv   which patches: frame, top, left, validation
+Makes: results/patches/{dataset}/{patches}/{clip}.csv   which patches: frame, top, left, validation, without_neighbours
        results/drafts/{dataset}/{drafts}/{clip}.npz     their pixels: drafts, target, validation
 """
 

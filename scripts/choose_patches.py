@@ -6,8 +6,9 @@ from deepsr.drafts import patches
 from deepsr.files import atomic
 
 with job(snakemake):
-    clip = Sequence(read_index(snakemake.input.index), snakemake.params.scale, "bicubic")
+    scale = snakemake.params.scale
+    clip = Sequence(read_index(snakemake.input.index), scale, "bicubic")
     seed = [snakemake.params.seed, patches.seed_of(snakemake.wildcards.clip)]
-    chosen = patches.choose(len(clip), clip.height, clip.width, seed=seed, **snakemake.params.patches)
+    chosen = patches.choose(len(clip), clip.height, clip.width, scale, seed=seed, **snakemake.params.patches)
     with atomic(snakemake.output.patches) as part:
         pd.DataFrame(chosen, columns=patches.COLUMNS).to_csv(part, index=False)

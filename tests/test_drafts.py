@@ -205,13 +205,13 @@ def test_what_is_kept_does_not_grow_with_the_clip_and_each_frame_is_read_once():
     drafts, sizes = Drafts(MOTION, 4, "bicubic", asked, len(lr)), []
     for t in range(len(lr)):
         drafts[t]
-        sizes.append(len(drafts._kept))
+        sizes.append(len(drafts._shot._lr) + len(drafts._shot._flows))
     assert max(sizes) == sizes[4] == sizes[30]
     assert sorted(asked.numbers) == list(range(len(lr)))
 
 
 def test_settings_that_differ_in_iterations_share_their_flows(monkeypatch):
-    from deepsr.drafts import ensemble as module
+    from deepsr.drafts import base as module
 
     calls, real = [], module.dense_flow
     monkeypatch.setattr(module, "dense_flow", lambda *args: calls.append(1) or real(*args))

@@ -75,9 +75,10 @@ def test_unknown_methods_are_refused():
 def test_flows_that_do_not_return_are_not_trusted(missed, weight):
     forward, backward = np.full((2, 6, 8, 2), 1.5, np.float32)
     backward = -backward + np.array([0, missed], np.float32)
-    trust = consistency(forward, backward, 4)
-    assert trust.shape == (24, 32) and trust.dtype == np.float32
+    trust = consistency(forward, backward)
+    assert trust.shape == (6, 8) and trust.dtype == np.float32
     np.testing.assert_allclose(trust, weight, atol=1e-6)
+    np.testing.assert_allclose(consistency(forward, backward, 2.0), np.exp(-((missed / 2) ** 2)), atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
@@ -86,11 +87,11 @@ def test_a_flow_moves_an_image_back(scale):
     image = luma(cv2.imread(str(CLIPS / "harbour/00.png"))).astype(np.float32)[: 24 * scale, : 30 * scale]
     moved = np.roll(image, (scale, 2 * scale), (0, 1))
     flow = np.broadcast_to(np.float32([2, 1]), (24, 30, 2)).copy()
-    back = sample(moved, sampling_map(flow, scale))
+    back = sample(moved, sampling_map(flow, image.shape))
     assert np.array_equal(back[: -2 * scale, : -2 * scale], image[: -2 * scale, : -2 * scale])
 
 
 def test_beyond_the_border_lies_the_border():
     image = np.arange(12, dtype=np.float32).reshape(3, 4)
     flow = np.full((3, 4, 2), 100, np.float32)
-    assert (sample(image, sampling_map(flow, 1)) == 11).all()
+    assert (sample(image, sampling_map(flow, (3, 4))) == 11).all()

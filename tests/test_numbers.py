@@ -197,12 +197,13 @@ def test_fusion_stays_between_the_frames_it_fuses(radius, scale, degradation, le
 
 @quickly
 @given(
-    st.integers(1, 12), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 5),
+    st.integers(1, 12), st.integers(1, 40), st.integers(1, 40), scales, st.integers(1, 40), st.integers(1, 5),
     st.none() | st.integers(1, 12), st.integers(1, 5), seeds,
 )  # fmt: skip
-def test_any_choice_of_patches(n, height, width, size, per_frame, frames, validation_frames, seed):
+def test_any_choice_of_patches(n, height, width, scale, size, per_frame, frames, validation_frames, seed):
     size, validation_frames, n = min(size, height, width), min(validation_frames, n), n + 1
-    rows = choose(n, height, width, size, per_frame, 0.5, frames, validation_frames, seed)
+    rows = choose(n, height, width, scale, size, per_frame, 0.5, frames, validation_frames, seed)
+    assert not (rows[:, 1:3] % scale).any()
     check(rows, n, height, width, size, "patches.csv")
     training = min(frames or n, n - validation_frames)
     assert len(rows) == per_frame * (training + validation_frames)

@@ -5,7 +5,7 @@ from deepsr.drafts.patches import check, choose, cut, load, open_shard, save, se
 from deepsr.errors import InputError
 
 CLIP = {"n_frames": 10, "height": 40, "width": 60}
-WANTED = {"size": 16, "per_frame": 5, "alone": 0, "frames": None, "validation_frames": 2}
+WANTED = {"scale": 1, "size": 16, "per_frame": 5, "without_neighbours": 0, "frames": None, "validation_frames": 2}
 
 
 def shard(n=3, drafts=2, size=8):
@@ -28,8 +28,17 @@ def test_patches_lie_inside_and_every_frame_has_its_share():
 
 
 def test_every_position_can_be_chosen():
-    _, top, left, *_ = choose(2, 18, 17, size=16, per_frame=500, alone=0, frames=None, validation_frames=1, seed=0).T
+    _, top, left, *_ = choose(
+        2, 18, 17, 1, 16, per_frame=500, without_neighbours=0, frames=None, validation_frames=1, seed=0
+    ).T
     assert set(top) == {0, 1, 2} and set(left) == {0, 1}
+
+
+@pytest.mark.parametrize("scale, size", [(2, 16), (3, 15), (3, 48), (4, 16), (4, 48)])
+def test_patches_lie_on_the_lr_grid(scale, size):
+    """Every position that the scale divides can be chosen, to the last one that fits, and no other."""
+    _, top, left, *_ = choose(3, size + 2 * scale, size + scale, scale, size, 200, 0, None, 1, seed=0).T
+    assert set(top) == {0, scale, 2 * scale} and set(left) == {0, scale}
 
 
 def test_frames_may_be_fewer_and_are_not_taken_twice():
@@ -40,7 +49,7 @@ def test_frames_may_be_fewer_and_are_not_taken_twice():
 
 @pytest.mark.parametrize("share, least, most", [(0, 0, 0), (0.25, 150, 250), (1, 800, 800)])
 def test_a_share_of_the_training_patches_sees_no_neighbours(share, least, most):
-    rows = choose(**CLIP, **{**WANTED, "per_frame": 100, "alone": share}, seed=1)
+    rows = choose(**CLIP, **{**WANTED, "per_frame": 100, "without_neighbours": share}, seed=1)
     assert np.array_equal(rows[:, :4], choose(**CLIP, **{**WANTED, "per_frame": 100}, seed=1)[:, :4])
     assert least <= rows[:, 4].sum() <= most
     assert not rows[rows[:, 3] == 1, 4].any()  # validation is on frames as they are

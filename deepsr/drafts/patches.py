@@ -11,7 +11,7 @@ from numpy.lib import format as npy
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
-COLUMNS = "frame", "top", "left", "validation", "alone"  # of a table of chosen patches
+COLUMNS = "frame", "top", "left", "validation", "without_neighbours"  # of a table of chosen patches
 
 
 class Shard(NamedTuple):
@@ -22,15 +22,15 @@ class Shard(NamedTuple):
     validation: np.ndarray  # bool (N,)
 
 
-def choose(n_frames, height, width, size, per_frame, alone, frames, validation_frames, seed):
-    """Choose random patch positions in a clip.
+def choose(n_frames, height, width, scale, size, per_frame, without_neighbours, frames, validation_frames, seed):
+    """Choose random patch positions in a clip, on the LR grid: `scale` divides them, so that LR patches can be cut, too.
 
     n_frames, height, width: of the clip, sides already cropped to the scale; size: side of a patch in pixels;
-    per_frame: patches per chosen frame; alone: share of the training patches whose drafts see no neighbours, so that the
-    network knows frames to which neighbours add nothing; frames: frames to choose for training (None = all);
-    validation_frames: how many frames at the end of the clip are held out of training, for validation.
-    Returns int32 (N, 5): frame, top, left, validation (0 or 1), alone (0 or 1); ordered by frame. Raises InputError if a
-    patch is larger than the frame or the clip is too short.
+    per_frame: patches per chosen frame; without_neighbours: share of the training patches whose drafts are made as if the
+    frame had no neighbours, so that the network knows frames to which neighbours add nothing; frames: frames to choose for
+    training (None = all); validation_frames: how many frames at the end of the clip are held out for validation.
+    Returns int32 (N, 5), the columns of COLUMNS, the last two 0 or 1; ordered by frame. Raises InputError if a patch is
+    larger than the frame or the clip is too short.
     """
     if size > min(height, width):
         raise InputError(f"patches.size: {size} is larger than the frames ({width}x{height}); choose a smaller patch.")
@@ -45,12 +45,11 @@ def choose(n_frames, height, width, size, per_frame, alone, frames, validation_f
     if frames is not None and frames < training:
         chosen = np.sort(random.choice(training, frames, replace=False))
     chosen = np.concatenate([chosen, np.arange(training, n_frames)])
-    rows = np.repeat(chosen, per_frame)
-    top = random.integers(0, height - size + 1, len(rows))
-    left = random.integers(0, width - size + 1, len(rows))
-    validation = rows >= training
-    alone = (random.random(len(rows)) < alone) & ~validation
-    return np.stack([rows, top, left, validation, alone], axis=1).astype(np.int32)
+    frame = np.repeat(chosen, per_frame)
+    top, left = (scale * random.integers(0, (side - size) // scale + 1, len(frame)) for side in (height, width))
+    validation = frame >= training
+    without = (random.random(len(frame)) < without_neighbours) & ~validation
+    return np.stack([frame, top, left, validation, without], axis=1).astype(np.int32)
 
 
 def seed_of(name):

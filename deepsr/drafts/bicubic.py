@@ -1,0 +1,7 @@
+"""No drafts: the network sees the bicubic-enlarged target frame alone."""
+
+from deepsr.drafts.base import DraftKind
+
+
+class Bicubic(DraftKind):
+    """No drafts."""
