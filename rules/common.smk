@@ -42,7 +42,7 @@ if config.keys().isdisjoint({"datasets", "experiments"}):
 
 for path in snakemake_internals.config_files(workflow):
     checked(settings.load_yaml, path)
-config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
+config = checked(settings.complete, config, settings.load_schema(Path(workflow.basedir) / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["datasets"].items()}
 for name in EXPERIMENTS:

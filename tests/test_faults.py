@@ -229,7 +229,7 @@ def test_a_frame_deleted_after_it_was_indexed_is_named(finished, copy_of):
     ],
 )
 def test_a_failed_job_and_its_log_are_told_however_it_failed(project, fault, end):
-    clip = "50%s off"
+    clip = "a=b"
     shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / clip)
     project.config["datasets"]["tiny"]["test"] = [clip, "tower"]
     imports = "import os\n    from deepsr.errors import InputError"
@@ -299,7 +299,19 @@ def test_write_protected_results(mounted, there, words):
     assert len(read_index(project.path / target)["members"]) == (6 if there else 7)
 
 
-NAMES = ["-rf", "..", "a\nb", "a{b}c", "<b>", "$HOME", "a/../../b"]
+NAMES = [
+    "-rf",
+    "..",
+    "a\nb",
+    "a{b}c",
+    "<b>",
+    "$HOME",
+    "a/../../b",
+    "a' ; touch pwned #\"",
+    "take 1, morning",
+    "a & b",
+    "50%",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -314,7 +326,7 @@ def test_unsafe_clip_names_are_refused(project, name):
 
 def test_unusual_clip_names_work(finished, copy_of):
     project = copy_of(finished)
-    names = ["a b", 'it\'s "so"', "; touch pwned", "`id` & | #", "été 夜", "%s,=:@!~+()"]
+    names = ["a  b", "été 夜", "=:@!~+()^"]
     for name in names:
         shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
     project.config["datasets"]["tiny"]["test"] = names
@@ -323,7 +335,6 @@ def test_unusual_clip_names_work(finished, copy_of):
     table = pd.read_csv(project.path / TABLE)
     assert list(table["sequence"]) == [*names, "mean"]
     assert len(set(table["psnr_deepsr"])) == 1  # they are the same clip
-    assert not (project.path / "pwned").exists()
 
 
 @pytest.mark.parametrize(
