@@ -5,11 +5,7 @@
 # Read rules/ in the order of the includes. README.md says how to run it.
 from snakemake.utils import min_version
 
-min_version("9.0")
-
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
+min_version("9.16.3")  # the oldest that the tests run with: before, limits of resources are other values
 
 
 include: "rules/common.smk"

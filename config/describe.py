@@ -1,13 +1,16 @@
-"""Writes config/README.md's list of keys from config.schema.yaml: python config/describe.py"""
+"""Writes config/README.md's list of keys from config.schema.yaml: python -m config.describe"""
 
 from pathlib import Path
 
 import yaml
 
+from deepsr.settings import load_schema
+
 HERE = Path(__file__).parent
 INTRODUCTION = """# Configuration
 
-`config.yaml` is used unless `--configfile` names another; that one is then used alone. `config.schema.yaml` is the law:
+`config.yaml` is used unless `--configfile` names another; that one is then used alone, unless it has neither `datasets` nor
+`experiments`: then its keys lie over `config.yaml`. `config.schema.yaml` is the law:
 an unknown key, a wrong type or a value out of range ends the run in one sentence before anything is computed.
 
 | file | what it runs |
@@ -23,7 +26,12 @@ An experiment names the data set it trains on and those it is scored on, and ove
 whole). Write numbers as `1.0e-4`, since YAML reads `1e-4` as text, and clip names of digits in quotes, since it reads `011`
 as a number.
 
-The keys, written by `python config/describe.py` from the schema:
+Snakemake reads a file that `--configfile` names before any code of the workflow. Its errors (wrong YAML, no such file, not
+UTF-8) are therefore Snakemake's, without the line; `python -m deepsr.settings FILE` names it. `--config seed=2` changes a
+single key of the top level. What stands in braces there (`--config 'experiments={one: {scale: 2}}'`) reaches the workflow as
+text, so numbers inside are refused: write such settings into a file.
+
+The keys, written by `python -m config.describe` from the schema:
 """
 
 
@@ -59,7 +67,7 @@ def _default(node):
 
 def describe():
     """The text of config/README.md."""
-    schema = yaml.safe_load((HERE / "config.schema.yaml").read_text())
+    schema = load_schema(HERE / "config.schema.yaml")
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     lines += [f"| `{key}` | {values} | {default} | {text} |" for key, values, default, text in rows(schema, schema)]
     return INTRODUCTION + "\n" + "\n".join(lines) + "\n"

@@ -1,12 +1,10 @@
 """Writing files so that a half-written one is never taken for a finished one."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
-import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from deepsr.errors import InputError
@@ -46,24 +44,3 @@ def sha256(path):
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def release_stale_locks(folder=".snakemake"):
-    """Remove the locks that a killed run has left in Snakemake's `folder`, if no other run is alive.
-
-    Snakemake's locks are files, which outlive their run. Every run also holds a share of a lock of the operating system's,
-    which ends with its process: who has that lock alone knows that the files are stale. Where the file system has no such
-    locks, nothing is removed.
-    """
-    folder = Path(folder)
-    with suppress(OSError):
-        folder.mkdir(exist_ok=True)
-        file = open(folder / "alive", "a")  # noqa: SIM115 (held until this process ends)
-        _held.append(file)
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder / "locks", ignore_errors=True)
-        fcntl.flock(file, fcntl.LOCK_SH)
-
-
-_held = []

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import re
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +18,10 @@ from deepsr.errors import InputError
 
 
 def load_yaml(path):
-    """Read a YAML file of plain values. Raises InputError for a key that stands twice, tags, syntax errors and no file."""
+    """The plain values of a YAML file.
+
+    Raises InputError if there is no such file, for syntax errors, tags, and a key that stands twice.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return yaml.load(file, _Loader) or {}
@@ -24,9 +29,29 @@ def load_yaml(path):
         raise InputError(f"{path}: cannot be read ({error}).") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
+        line = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{path}: {where}{problem}.") from error
+        raise InputError(f"{path}: {line}{problem}.") from error
+
+
+def load_schema(path):
+    """The JSON schema of the config, in which `registry: package.NAMES` has become the enum of that dictionary's keys.
+
+    So what is added to the dictionary is allowed in the config at once.
+    """
+
+    def filled(node):
+        if isinstance(node, list):
+            return [filled(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        node = {key: filled(value) for key, value in node.items()}
+        if isinstance(node.get("registry"), str):
+            module, _, names = node.pop("registry").rpartition(".")
+            node["enum"] = list(getattr(import_module(module), names))
+        return node
+
+    return filled(load_yaml(path))
 
 
 def complete(config, schema):
@@ -52,24 +77,35 @@ def complete(config, schema):
 
 
 def check_name(name, key):
-    """Names become parts of paths: letters, digits, '_', '-' only, and no leading '-'."""
+    """Raise InputError unless a data set's or experiment's name is safe as a part of any path."""
     if not isinstance(name, str):
         raise InputError(f"{key}: YAML does not read the name {name!r} as text; write it in quotes.")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
         raise InputError(f"{key}: the name {name!r} may only hold letters, digits, '_' and '-'; rename it.")
+    if len(name) > 100:
+        raise InputError(f"{key[:60]}...: the name has {len(name)} characters; at most 100 are allowed, rename it.")
 
 
 def check_clip_name(name, key):
-    """Clip names become parts of paths and may hold what people put into folder names, but nothing that leads elsewhere."""
-    unsafe = r"[\x00-\x1f\x7f/\\{}<>*?\[\]$\ud800-\udfff]"  # the last are bytes that are not UTF-8
-    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):
-        raise InputError(f"{key}: the clip name {name!r} holds characters that are unsafe in a path; rename the clip.")
-    if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
-        raise InputError(f"{key}: the clip name {name!r} is too long; rename the clip.")
+    """Raise InputError unless a clip's name is safe as a part of a path, in a command, and in the table."""
+    check_file_name(name, "clip", key)
     if name.lower().endswith(".csv"):
         raise InputError(f"{key}: the clip name {name!r} ends as a table of scores does; rename the clip.")
     if name == "mean":
         raise InputError(f"{key}: a clip cannot be called mean, as the table's rows of means are; rename the clip.")
+
+
+def check_file_name(name, kind, key):
+    """Raise InputError unless the name of a `kind` of file or folder is safe in a path and in a scheduler's commands.
+
+    Letters of all languages and spaces are allowed. Snakemake puts names into the commands that submit its jobs, in which
+    quotes and commas end them; SLURM reads a percent sign in the path of a log as a variable.
+    """
+    unsafe = r"[\x00-\x1f\x7f/\\{}<>*?\[\]$'\"`,;#&|%\ud800-\udfff]"  # the last are bytes that are not UTF-8
+    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):
+        raise InputError(f"{key}: the {kind} name {name!r} holds characters that are unsafe in a path; rename the {kind}.")
+    if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
+        raise InputError(f"{key}: the {kind} name {name!r} is too long; rename the {kind}.")
 
 
 def digest(value):
@@ -124,15 +160,29 @@ def _check(config, schema):
         raise InputError(f"config: {path + '.' if path else ''}{missing} is missing; add it (config/README.md).")
     if error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
-        raise InputError(f"{subject} is {error.instance!r}; it must be one of {allowed}.")
+        hint = _TEXT_OF_THE_COMMAND_LINE if error.instance in map(str, error.validator_value) else ""
+        raise InputError(f"{subject} is {error.instance!r}; it must be one of {allowed}{hint}.")
     if error.validator == "oneOf":
         raise InputError(f"{subject} is {error.instance!r}; it must be a list of clip names, or all.")
     hint = ""
-    if error.validator == "type" and isinstance(error.instance, str) and _is_number(error.instance):
-        hint = f" (YAML reads {error.instance} as text; write numbers as 1.0e-4, with point and sign, without quotes)"
+    if error.validator == "type" and isinstance(error.instance, str):
+        if _read_without_quotes(error.instance) != error.instance:
+            hint = _TEXT_OF_THE_COMMAND_LINE
+        elif _is_number(error.instance):
+            hint = f" (YAML reads {error.instance} as text; write numbers as 1.0e-4, with point and sign, without quotes)"
     if error.validator == "type" and error.validator_value == "string" and isinstance(error.instance, int):
         hint = " (YAML reads it as a number; write it in quotes, as '011')"
     raise InputError(f"{subject} is wrong: {error.message}{hint}.")
+
+
+_TEXT_OF_THE_COMMAND_LINE = " (it is text: write it without quotes, in a file, since --config makes text of all in braces)"
+
+
+def _read_without_quotes(text):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _is_number(text):
@@ -190,15 +240,15 @@ def _check_experiment(name, config):
 
 def _check_start(key, name, experiments):
     """The start must be there at once: Snakemake takes an older network for a source file if it cannot be made again."""
-    start, seen = experiments[name].get("start"), [name]
+    start, chain = experiments[name].get("start"), [name]
     if start and start not in experiments and not Path(start).is_file():
         close = difflib.get_close_matches(start, experiments, 1)
         hint = f"did you mean {close[0]}?" if close else "name an experiment, or a .keras file that is there."
         raise InputError(f"config: {key}.start is {start}, neither an experiment nor a file; {hint}")
     while start in experiments:
-        seen.append(start)
-        if start in seen[:-1]:
-            raise InputError(f"config: {key}.start goes in a circle ({' from '.join(seen)}); begin one without.")
+        chain.append(start)
+        if start in chain[:-1]:
+            raise InputError(f"config: {key}.start goes in a circle ({' from '.join(chain)}); begin one without.")
         start = experiments[start].get("start")
 
 
@@ -206,9 +256,17 @@ class _Loader(yaml.SafeLoader):
     """Refuses a mapping with one key twice, where YAML keeps the last without a word."""
 
     def compose_mapping_node(self, anchor):
-        node, seen = super().compose_mapping_node(anchor), set()
+        node, found = super().compose_mapping_node(anchor), set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
+            if key.value in found:
                 raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice; rename one", problem_mark=key.start_mark)
-            seen.add(key.value)
+            found.add(key.value)
         return node
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        try:
+            load_yaml(argument)
+        except InputError as error:
+            sys.exit(str(error))

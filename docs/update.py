@@ -1,28 +1,26 @@
 """Puts the results of a finished default run into README.md and docs/: python -m docs.update
 
-tests/test_docs.py fails when the config or the code that makes the numbers has changed since.
+docs/made_with.json keeps what the run was made with, as results/provenance.json has it. The results are refused, and
+tests/test_docs.py fails, if the default config, the code or the packages that decide the numbers are others by now.
 """
 
+import hashlib
 import json
 import re
 import shutil
+import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from deepsr.fingerprint import fingerprint
+from deepsr.settings import complete, load_schema, load_yaml
 
 ROOT = Path(__file__).parent.parent
-NUMBERS = (
-    "extract_frames",
-    "choose_patches",
-    "make_drafts",
-    "train_network",
-    "export_network",
-    "evaluate_clip",
-    "collect_psnr",
-)
+# Modules that write files, show progress and count CPUs: no number depends on them.
+PLUMBING = {"cpus", "errors", "files", "progress"}
+PACKAGES = ["av", "keras", "numpy", "onnx", "onnxruntime", "opencv-contrib-python-headless", "pandas", "tensorflow"]
 PICTURES = {
     "psnr.png": "PSNR of bicubic and of each network, per clip",
     "crops/deepsr/demo/city_b.png": "Crops of a test clip, where motion drafts gain most and least",
@@ -30,11 +28,46 @@ PICTURES = {
 BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
-def made_with():
-    """What the numbers depend on: the default config, and fingerprints of the code."""
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config.pop("figures", None)
-    return {"config": config, "code": {name: fingerprint(ROOT / "scripts" / f"{name}.py") for name in NUMBERS}}
+def sha256(path):
+    """Hash of a file, as text."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def made_with(provenance):
+    """What decided a run's numbers, out of its results/provenance.json: config, code, packages, and the hash of the table."""
+    return {
+        "config": provenance["config"],
+        "code": {
+            script: {module: value for module, value in modules.items() if module not in PLUMBING}
+            for script, modules in provenance["code"].items()
+        },
+        "packages": {name: provenance["packages"][name] for name in PACKAGES},
+        "table_sha256": provenance["table_sha256"],
+    }
+
+
+def present(scripts, table):
+    """The same of the default config, the code and the packages as they are now, and of a table."""
+    config = complete(load_yaml(ROOT / "config/config.yaml"), load_schema(ROOT / "config/config.schema.yaml"))
+    return made_with(
+        {
+            "config": {key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
+            "code": {script: fingerprint(ROOT / f"scripts/{script}.py") for script in scripts},
+            "packages": {name: version(name) for name in PACKAGES},
+            "table_sha256": sha256(table),
+        }
+    )
+
+
+def changes(made, table):
+    """What of all that is no longer as it was when results were made: a list of words, empty if they are current."""
+    now, found = present(made["code"], table), []
+    for kind in ("config", "packages"):
+        found += [f"{kind}.{key}" for key in {**made[kind], **now[kind]} if made[kind].get(key) != now[kind].get(key)]
+    for script, modules in made["code"].items():
+        new = now["code"][script]
+        found += [f"{name} ({script})" for name in {**modules, **new} if modules.get(name) != new.get(name)]
+    return found + (["the table"] if made["table_sha256"] != now["table_sha256"] else [])
 
 
 def short_table(table):
@@ -69,9 +102,12 @@ def rewrite(readme, text):
 
 
 if __name__ == "__main__":
+    made = made_with(json.loads((ROOT / "results/provenance.json").read_text()))
+    if changed := changes(made, ROOT / "results/psnr.csv"):
+        sys.exit(f"results/ were made before these changed: {', '.join(changed)}. Run snakemake, and then this again.")
     shutil.copy(ROOT / "results/psnr.csv", ROOT / "docs/psnr.csv")
     for name in PICTURES:
         shutil.copy(ROOT / "results/figures" / name, ROOT / "docs")
-    (ROOT / "docs/made_with.json").write_text(json.dumps(made_with(), indent=1, sort_keys=True) + "\n")
+    (ROOT / "docs/made_with.json").write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
     readme = ROOT / "README.md"
     readme.write_text(rewrite(readme.read_text(), block(pd.read_csv(ROOT / "docs/psnr.csv"))))

@@ -5,7 +5,10 @@ Needs: config (config/config.schema.yaml describes it).
 Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
 """
 
+import os
+import re
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +18,8 @@ from deepsr import settings
 from deepsr.fingerprint import fingerprint
 from deepsr.data.datasets import DataSet, check_overlap
 from deepsr.errors import InputError
-from deepsr.files import release_stale_locks
 from deepsr.seen import replaced
+import snakemake_internals
 
 
 def checked(function, *args):
@@ -27,20 +30,26 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-# A killed run's jobs may still wait in a scheduler's queue: then its locks are for the user to release.
-SUBMITTING = Path(".snakemake/submitting")
-if not SUBMITTING.exists():
-    release_stale_locks()
-for path in workflow.configfiles:
+snakemake_internals.release_stale_locks()
+
+DEFAULT_CONFIG = "config/config.yaml"
+# A config file that names its own data sets or experiments (--configfile) is used alone.
+if config.keys().isdisjoint({"datasets", "experiments"}):
+    checked(settings.load_yaml, DEFAULT_CONFIG)  # names the line of an error, which Snakemake does not
+
+    configfile: DEFAULT_CONFIG
+
+
+for path in snakemake_internals.config_files(workflow):
     checked(settings.load_yaml, path)
-config = checked(settings.complete, config, settings.load_yaml(Path(workflow.basedir) / "config/config.schema.yaml"))
+config = checked(settings.complete, config, settings.load_schema(Path(workflow.basedir) / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["datasets"].items()}
 for name in EXPERIMENTS:
     checked(check_overlap, name, EXPERIMENTS, DATASETS)
 
 
-if Path("results/psnr.csv").exists() and not any(Path(".snakemake/metadata").glob("*")):
+if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
     print(
         "results/psnr.csv is there, but not .snakemake/, which records what it was made with: what you have edited since then "
         "is not noticed. If you have, delete results/.",
@@ -125,25 +134,32 @@ def absent(names):
     return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
 
 
+STARTED = time.time()
+
+
+def show_failures(logs):
+    """Print how the log of each job ends that this run has begun and not finished; scripts/job.py writes the logs."""
+    for log in sorted(filter(os.path.exists, logs)):
+        lines = Path(log).read_text(encoding="utf-8").splitlines()
+        if os.path.getmtime(log) >= STARTED and not (lines and re.search("used .* s of CPU", lines[-1])):
+            end = f"Its log ends: {lines[-1]}" if lines else "It was killed, perhaps for too much memory."
+            print(f"{log}: the job failed. {end}", file=sys.stderr)
+
+
 onstart:
-    limit = workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else config["gpus"]
+    limit = snakemake_internals.resource_limit(workflow, "gpu", config["gpus"])
     if config["gpus"] > limit:
         print(
             f"config: gpus is {config['gpus']}, but --resources gpu={limit} (profiles/default) is the limit of this run, so "
             f"{limit} will be used; give --resources gpu={config['gpus']}.",
             file=sys.stderr,
         )
-    if not workflow.local_exec:
-        SUBMITTING.touch()
-    # What is only to be made again because of other jobs counts as unfinished until it is. If one of those fails, its output
-    # is gone, and Snakemake would take the old table, which is newer than all that is left, for up to date.
-    for job in workflow.dag.needrun_jobs():
-        if workflow.dag.reason(job).updated_input_run and not workflow.dag.reason(job).is_provenance_triggered():
-            workflow.persistence.started(job)
+    snakemake_internals.note_submission(workflow)
+    snakemake_internals.mark_followers_unfinished(workflow)
 
 
 onsuccess:
-    SUBMITTING.unlink(missing_ok=True)
+    snakemake_internals.forget_submission()
 
 
 wildcard_constraints:

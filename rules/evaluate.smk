@@ -94,9 +94,10 @@ rule collect_psnr:
 
 
 onerror:
-    SUBMITTING.unlink(missing_ok=True)
+    snakemake_internals.forget_submission()
+    show_failures(snakemake_internals.planned_files(workflow, "log"))
     # Scores that an earlier run left behind do not count where this run would have made them anew.
-    waiting = {str(file) for job in workflow.dag.needrun_jobs() for file in job.output}
+    waiting = snakemake_internals.planned_files(workflow, "output")
     paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
     if "results/psnr.csv" in waiting and None in paths:
         Path(INCOMPLETE).unlink(missing_ok=True)

@@ -31,6 +31,9 @@ FIGURES = [
     *CROPS,
     *scored("results/figures/crops/{experiment}/{dataset}/{clip}.svg"),
 ]
+# Scripts that decide the numbers of the table.
+NUMBERS = ["extract_frames", "index_clip", "choose_patches", "make_drafts"]
+NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
@@ -192,6 +195,7 @@ rule write_provenance:
     params:
         clips=USED,
         config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
+        numbers={script: code(script) for script in NUMBERS},
         code=code("write_provenance"),
     script:
         "../scripts/write_provenance.py"

@@ -14,6 +14,7 @@ PARTS = range(VIDEOS["parts"])
 
 
 def source_of(wildcards, still=False):
+    checked(settings.check_file_name, wildcards.video, "video", "results/videos")
     return str(checked(find_source, wildcards.video, VIDEOS["folder"], VIDEOS["files"], still))
 
 

@@ -48,7 +48,7 @@ def job(snakemake):
     log.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
     subject = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
-    terminal.setFormatter(logging.Formatter(f"{subject}: %(message)s"))
+    terminal.setFormatter(logging.Formatter("%(subject)s: %(message)s", defaults={"subject": subject}))
     if sys.stderr.isatty():  # there it is a bar
         terminal.addFilter(lambda record: not getattr(record, "progress", False))
     log.addHandler(terminal)
@@ -59,7 +59,7 @@ def job(snakemake):
         set_threads(snakemake.threads)
         yield log
         terminal.setLevel(logging.WARNING)  # what follows is for the log alone
-        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # deepsr.report.page reads it there
+        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # read by report.page, show_failures
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)

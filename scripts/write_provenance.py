@@ -19,6 +19,7 @@ with job(snakemake):
         "git": provenance.git_state() or "not a git checkout",
         "machine": provenance.machine(),
         "packages": provenance.packages(),
+        "code": snakemake.params.numbers,
         "clips": clips,
         "networks": {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in summaries},
         "config": snakemake.params.config,

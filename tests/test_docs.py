@@ -1,18 +1,68 @@
-"""The README's numbers are those of a default run of this code and config."""
+"""The README's numbers are those of a default run of this code, config and packages."""
 
+import copy
 import json
+import re
 
 import pandas as pd
+import pytest
 from conftest import ROOT
 
 from docs import update
 
+SCRIPTS = ["evaluate_clip", "train_network"]
+
 
 def test_results_are_of_this_code_and_config():
     made = json.loads((ROOT / "docs/made_with.json").read_text())
-    assert made == update.made_with(), "run the default config and then: python -m docs.update"
+    assert update.changes(made, ROOT / "docs/psnr.csv") == [], "run the default config and then: python -m docs.update"
 
 
 def test_readme_shows_these_results():
     readme = (ROOT / "README.md").read_text()
     assert update.rewrite(readme, update.block(pd.read_csv(ROOT / "docs/psnr.csv"))) == readme
+
+
+def test_all_that_decides_numbers_is_recorded(finished):
+    provenance = json.loads((finished.path / "results/provenance.json").read_text())
+    made = update.made_with(provenance)
+    assert made["table_sha256"] == update.sha256(finished.path / "results/psnr.csv")
+    rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.M)
+    assert set(made["code"]) < set(rules)
+    now = update.present(made["code"], finished.path / "results/psnr.csv")
+    assert made["code"] == now["code"] and made["packages"] == now["packages"]
+    assert made["config"]["experiments"]["single"]["training"]["learning_rate"]  # the defaults, too
+
+
+def spoil(*keys):
+    def change(made):
+        for key in keys[:-1]:
+            made = made[key]
+        made[keys[-1]] = "another"
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (spoil("config", "seed"), ["config.seed"]),
+        (spoil("config", "experiments", "deepsr", "training", "learning_rate"), ["config.experiments"]),
+        (spoil("packages", "numpy"), ["packages.numpy"]),
+        (spoil("code", "evaluate_clip", "evaluate.metrics"), ["evaluate.metrics (evaluate_clip)"]),
+        (lambda made: made["code"]["evaluate_clip"].pop("evaluate.metrics"), ["evaluate.metrics (evaluate_clip)"]),
+        (spoil("code", "evaluate_clip", "gone"), ["gone (evaluate_clip)"]),
+        (spoil("table_sha256"), ["the table"]),
+        (lambda made: None, []),
+    ],
+)
+def test_stale_results_are_told(change, told):
+    table = ROOT / "docs/psnr.csv"
+    made = copy.deepcopy(update.present(SCRIPTS, table))
+    change(made)
+    assert update.changes(made, table) == told
+
+
+def test_plumbing_decides_no_number():
+    found = update.present(SCRIPTS, ROOT / "docs/psnr.csv")["code"]["evaluate_clip"]
+    assert "evaluate.metrics" in found and not {"files", "errors", "progress"} & set(found)

@@ -1,10 +1,12 @@
 """The profiles and software environments: they plan everywhere, explain themselves, and agree with the requirements."""
 
 import ast
+import os
 import re
 import shutil
+import subprocess
 import sys
-from pathlib import Path
+import tomllib
 
 import pytest
 import yaml
@@ -77,6 +79,59 @@ def test_groups_spare_submissions(project):
     assert single == {"train_network", "export_network"}
 
 
+@pytest.fixture
+def status(tmp_path):
+    """What profiles/generic/status.sh says of job 7, for what scontrol says: a function of its output and exit status."""
+    (tmp_path / "results/logs/cluster").mkdir(parents=True)
+
+    def ask(answer, exit_status=0):
+        scontrol = tmp_path / "scontrol"
+        scontrol.write_text(f"#!/bin/sh\n[ \"$*\" = '--oneliner show job 7' ] && echo '{answer}'\nexit {exit_status}\n")
+        scontrol.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        script = ROOT / "profiles/generic/status.sh"
+        return subprocess.run(
+            [script, "7"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    ask.silent = tmp_path / "results/logs/cluster/7.silent"
+    return ask
+
+
+STATES = {
+    "success": ["COMPLETED"],
+    "running": [
+        "PENDING",
+        "RUNNING",
+        "COMPLETING",
+        "STAGE_OUT",
+        "RESIZING",
+        "SIGNALING",
+        "REQUEUED",
+        "SUSPENDED",
+        "NEW_IN_2030",
+    ],
+    "failed": ["FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "PREEMPTED"],
+}
+
+
+@pytest.mark.parametrize("state, meaning", [(state, meaning) for meaning, states in STATES.items() for state in states])
+def test_only_states_that_end_a_job_count_as_failed(status, state, meaning):
+    assert status(f"JobId=7 JobName=x JobState={state} Reason=None Dependency=(null)") == meaning
+
+
+def test_a_scheduler_that_does_not_answer_is_asked_again_for_an_hour(status):
+    assert status("", 1) == status("slurm_load_jobs error: Unable to contact slurm controller", 1) == "running"
+    first = status.silent.stat().st_mtime
+    os.utime(status.silent, (first - 59 * 60, first - 59 * 60))
+    assert status("", 1) == "running"
+    os.utime(status.silent, (first - 62 * 60, first - 62 * 60))
+    assert status("", 1) == "failed"
+    # An answer ends the waiting, and the next silence begins anew.
+    assert status("JobId=7 JobState=RUNNING") == "running" and not status.silent.exists()
+    assert status("", 1) == "running"
+
+
 def test_conda_environment_holds_the_requirements():
     versions = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.M))
     dependencies = yaml.safe_load((ROOT / "envs/deepsr.yaml").read_text())["dependencies"]
@@ -86,21 +141,40 @@ def test_conda_environment_holds_the_requirements():
 
 
 # Names of packages whose import has another name.
-PACKAGES = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+PACKAGES = {"cv2": "opencv-contrib-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
 OPTIONAL = {"jax"}  # a second backend for who wants it
 
 
-def test_conda_environment_holds_all_that_is_imported():
-    imported = set()
-    for path in [*ROOT.glob("deepsr/**/*.py"), *ROOT.glob("scripts/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+def imported(*patterns):
+    """Names of the packages from elsewhere that files import: Python files, and rules, in which only whole lines count."""
+    names = set()
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
+        text = path.read_text()
+        if path.suffix != ".py":
+            text = "\n".join(re.findall(r"^(?:from [\w.]+ import \w+|import \w+)", text, re.M))
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
+                names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module.split(".")[0])
-    own = {"deepsr"} | {path.stem for path in Path(ROOT / "scripts").glob("*.py")}
-    needed = {PACKAGES.get(name, name) for name in imported - own - set(sys.stdlib_module_names) - OPTIONAL}
-    pinned = {
-        entry.split("==")[0] for entry in yaml.safe_load((ROOT / "envs/deepsr.yaml").read_text())["dependencies"][-1]["pip"]
+                names.add(node.module.split(".")[0])
+    own = {"deepsr", "docs", "config", "tests"} | {
+        path.stem for folder in ("scripts", "rules", "tests", "benchmarks") for path in ROOT.glob(f"{folder}/**/*.py")
     }
-    assert needed == pinned
+    return {PACKAGES.get(name, name) for name in names - own - set(sys.stdlib_module_names)}
+
+
+def declared(*parts):
+    """Names of the packages that pyproject.toml asks for: the workflow's, and those of its optional parts."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *(project["optional-dependencies"][part] for part in parts)]
+    return {re.match(r"[\w-]+", entry)[0] for entries in lists for entry in entries}
+
+
+def test_all_that_is_imported_is_declared():
+    assert imported("Snakefile", "rules/*.*", "scripts/*.py", "deepsr/**/*.py", "config/*.py") - OPTIONAL <= declared()
+    assert imported("tests/**/*.py", "benchmarks/*.py", "docs/*.py") <= declared("test")
+
+
+def test_conda_environment_holds_all_that_is_imported():
+    pinned = yaml.safe_load((ROOT / "envs/deepsr.yaml").read_text())["dependencies"][-1]["pip"]
+    assert imported("deepsr/**/*.py", "scripts/*.py") - OPTIONAL == {entry.split("==")[0] for entry in pinned}

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -5,10 +7,11 @@ import pytest
 import yaml
 
 from deepsr.errors import InputError
-from deepsr.settings import check_clip_name, check_name, complete, digest, load_yaml
+from deepsr.networks import NETWORKS
+from deepsr.settings import check_clip_name, check_file_name, check_name, complete, digest, load_schema, load_yaml
 
 CONFIG = Path(__file__).parent.parent / "config"
-SCHEMA = load_yaml(CONFIG / "config.schema.yaml")
+SCHEMA = load_schema(CONFIG / "config.schema.yaml")
 SHIPPED = [*sorted(p for p in CONFIG.glob("*.yaml") if p.name != "config.schema.yaml"), Path(__file__).parent / "tiny.yaml"]
 
 
@@ -102,6 +105,10 @@ MINE = "config: experiments.mine"
         ({"zzz": 1}, f"{MINE}.zzz is not a known key; known keys: train, score"),
         ({5: 1}, f"{MINE}.5 is not a known key"),
         ({"scale": 5}, f"{MINE}.scale is 5; it must be one of 2, 3, 4"),
+        ({"scale": "2"}, f"{MINE}.scale is '2'; it must be one of 2, 3, 4 .it is text: .* since --config makes text of all"),
+        ({"training": {"epochs": "3"}}, f"{MINE}.training.epochs is wrong: '3' .* .it is text: write it without quotes"),
+        ({"training": {"augment": "false"}}, f"{MINE}.training.augment is wrong: 'false' .*--config makes text"),
+        ({"training": {"augment": "{"}}, f"{MINE}.training.augment is wrong: '{{' is not of type 'boolean'.$"),
         ({"scale": 4.0}, f"{MINE}.scale is 4.0; it must be one of 2, 3, 4"),
         ({"scale": True}, f"{MINE}.scale is True"),
         ({"degradation": "bilinear"}, f"{MINE}.degradation is 'bilinear'; it must be one of bicubic, cv2"),
@@ -140,6 +147,11 @@ MINE = "config: experiments.mine"
             {"drafts": {"kind": "motion", "settings": [{"flow": "farneback", "alpha": 9.5}]}},
             f"{MINE}.drafts: alpha of farneback",
         ),
+        (
+            {"drafts": {"kind": "motion", "settings": [{"flow": "farneback", "alpha": 256}]}},
+            f"{MINE}.drafts: alpha of farneback",
+        ),
+        ({"drafts": {"kind": "motion", "settings": [{"alpha": 1.0e9}]}}, f"{MINE}.drafts.settings.0.alpha .* 1000"),
         ({"patches": {"size": 12}}, f"{MINE}.training.border leaves nothing of a patch"),
     ],
     ids=str,
@@ -221,7 +233,7 @@ def test_merged_mappings_may_override(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["000", "my clip", 'it\'s "here"', "übung", "点", "a;b&c", "x" * 200, "-".join("ab"), "a.b"]
+    "name", ["000", "my clip", "it is (here)", "übung", "ü", "点", "a=b:c@d", "x" * 200, "a-b", "a.b", "a.csv.gz"]
 )
 def test_clip_names_that_are_safe(name):
     check_clip_name(name, "test")
@@ -248,7 +260,8 @@ def test_clip_names_that_are_safe(name):
         "[a]",
         "$HOME",
     ]
-    + ["\udcff", "x" * 201, "点" * 70, "mean"],
+    + ["\udcff", "\ud800", "\x1f", "\x7f", "x" * 201, "点" * 67, "mean", "a.csv", "A.CSV"]
+    + [f"a{character}b" for character in "'\"`,;#&|%<>{}*?[]$\\/"],
 )
 def test_clip_names_that_are_not(name):
     with pytest.raises(InputError, match="key: .* rename the clip"):
@@ -259,6 +272,42 @@ def test_clip_names_that_are_not(name):
 def test_names_that_are_not(name):
     with pytest.raises(InputError, match="key: the name"):
         check_name(name, "key")
+
+
+def test_names_have_a_length_that_paths_allow():
+    check_name("x" * 100, "key")
+    with pytest.raises(InputError, match="has 101 characters; at most 100"):
+        check_name("x" * 101, "key")
+
+
+def test_other_files_are_called_by_their_kind():
+    check_file_name("mean", "video", "key")  # a word that only the table keeps for itself
+    with pytest.raises(InputError, match="^key: the video name 'a;b' holds .* rename the video"):
+        check_file_name("a;b", "video", "key")
+
+
+def test_allowed_names_come_from_the_registry(tmp_path, monkeypatch):
+    assert SCHEMA["$defs"]["experiment"]["properties"]["network"]["enum"] == list(NETWORKS)
+    monkeypatch.setitem(NETWORKS, "mine", "deepsr.networks.mine")
+    schema = load_schema(CONFIG / "config.schema.yaml")
+    assert complete(config(network="mine"), schema)["experiments"]["mine"]["network"] == "mine"
+    with pytest.raises(InputError, match="network is 'your'; it must be one of deepsr, .*, mine"):
+        complete(config(network="your"), schema)
+    path = tmp_path / "schema.yaml"
+    path.write_text("properties: {registry: {type: string}}\nlist: [{registry: deepsr.networks.NETWORKS, default: srcnn}]\n")
+    found = load_schema(path)
+    assert found["properties"] == {"registry": {"type": "string"}}  # a key of that name
+    assert found["list"] == [{"enum": list(NETWORKS), "default": "srcnn"}]
+
+
+def test_a_file_that_snakemake_reads_itself_can_be_checked(tmp_path):
+    (tmp_path / "good.yaml").write_text("seed: 1\n")
+    (tmp_path / "bad.yaml").write_text("seed: 1\nexperiments: {a: [}\n")
+    command = [sys.executable, "-m", "deepsr.settings", tmp_path / "good.yaml", tmp_path / "bad.yaml"]
+    done = subprocess.run(command, cwd=CONFIG.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and not done.stdout
+    assert "bad.yaml: line 2: " in done.stderr and "Traceback" not in done.stderr
+    assert subprocess.run(command[:-1], cwd=CONFIG.parent, check=False).returncode == 0
 
 
 def test_digests_follow_the_content_alone():

@@ -379,7 +379,9 @@ def test_a_checkpoint_knows_settings_data_code_and_device(shards, tmp_path):  # 
     assert differing(device=Gpu()) == ["devices"]
     assert differing(network=network("srcnn")) == ["code"]
     modules = json.loads(checkpoint.identify(shards, **common)["code"])[0]
-    assert {"train.loop", "train.optimizer", "train.losses", "train.start", "train.devices", "drafts.patches"} <= set(modules)
+    assert {"train.loop", "train.optimizer", "train.losses", "train.start", "train.devices", "drafts.patches"} <= set(
+        modules
+    )
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(shards, tmp_path):  # noqa: F811

@@ -1,0 +1,112 @@
+"""All that the workflow takes from Snakemake's inside, for which Snakemake documents no means.
+
+Each function says which hole it closes and what to do when a new Snakemake no longer has what it uses.
+tests/test_snakemake_internals.py runs each with the oldest and the newest Snakemake that the workflow allows.
+"""
+
+import fcntl
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+FOLDER = Path(".snakemake")
+SUBMITTING = FOLDER / "submitting"
+# File systems that no other machine can write to, so that every process that may hold a lock is on this one.
+LOCAL = {"apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "overlay", "tmpfs", "xfs", "zfs"}
+_held = []  # files whose lock this process holds until it ends
+
+
+def config_files(workflow):
+    """Paths of the config files that have been read.
+
+    Hole: Snakemake keeps the last of two equal keys without a word; our own reader refuses the file. Documented is only
+    what has been read, `config`. If it goes away: such files are no longer refused; leave the check out.
+    """
+    return workflow.configfiles
+
+
+def resource_limit(workflow, name, default):
+    """How much of a resource all jobs of this run may take together (--resources), or `default` if there is no limit.
+
+    Hole: a job that asks for more than the limit gets the limit, without a word. Documented is only what a job gets.
+    If it goes away: nobody is told; leave the sentence out.
+    """
+    return workflow.global_resources[name].value if name in workflow.global_resources else default
+
+
+def note_submission(workflow):
+    """Called when a run starts: one that submits jobs to a scheduler leaves a note until it ends (`forget_submission`).
+
+    Hole: jobs of a killed run still wait in the queue, hence its locks must stay (`release_stale_locks`). Whether jobs are
+    submitted is documented for no workflow. If it goes away: make the note in every run.
+    """
+    if not workflow.local_exec:
+        SUBMITTING.touch()
+
+
+def forget_submission():
+    """Called when a run has ended by itself, with or without an error."""
+    SUBMITTING.unlink(missing_ok=True)
+
+
+def release_stale_locks(folder=FOLDER):
+    """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
+
+    Hole: after a kill or a power failure every run stops until somebody gives --unlock, which can just as well unlock a
+    run that is alive. Snakemake's locks are files, which outlive their run. Each run therefore also holds a share of a lock
+    of the operating system's, which ends with its process: who can have that lock alone knows that the files are stale.
+    On file systems that other machines may use, such locks need not reach there, and after a run that submitted jobs these
+    may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock.
+    If the locks' folder gets another name: nothing is removed, and --unlock is needed.
+    """
+    folder = Path(folder)
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        file = open(folder / "alive", "a")  # noqa: SIM115 (held until this process ends)
+        _held.append(file)
+        if file_system(folder) in LOCAL and not (folder / SUBMITTING.name).exists():
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder / "locks", ignore_errors=True)
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def file_system(path):
+    """Type of the file system that a path is on, such as ext4 or nfs; "" if it cannot be told."""
+    path = Path(path).resolve()
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if path.is_relative_to(mount.mountpoint)]
+    return max(reversed(mounts), key=lambda mount: len(mount.mountpoint)).fstype if mounts else ""
+
+
+def has_records():
+    """Whether Snakemake's record of what results were made with is there.
+
+    Hole: without the record (results/ copied without .snakemake/) edits of config and code are not noticed, and nobody is
+    told. Documented is only the table of --summary. If the record moves: the sentence appears where it should not.
+    """
+    return any((FOLDER / "metadata").glob("*"))
+
+
+def planned_files(workflow, kind):
+    """Paths of the "output" or "log" files of all jobs that this run plans to make; a set of text.
+
+    Hole: after an error, files of an earlier run lie where this run has not come to, and with `quiet: rules` Snakemake
+    keeps for itself which job failed. Hooks are documented to get Snakemake's own log only, from which that is missing, too.
+    If it goes away: leave out results/psnr_incomplete.csv and what failed jobs' logs end with.
+    """
+    return {str(file) for job in workflow.dag.needrun_jobs() for file in getattr(job, kind)}
+
+
+def mark_followers_unfinished(workflow):
+    """Called when a run starts: outputs that are only to be made again because of other jobs count as unfinished until then.
+
+    Hole: if one of those other jobs fails, its output is gone, and Snakemake takes what an earlier run made of it, which is
+    newer than all that is left, for up to date. Documented for single files is --forcerun, which nobody knows to give.
+    If it goes away: say in the README that after a failure results/psnr.csv may be old until the run succeeds.
+    """
+    for job in workflow.dag.needrun_jobs():
+        reason = workflow.dag.reason(job)
+        if reason.updated_input_run and not reason.is_provenance_triggered():
+            workflow.persistence.started(job)
