@@ -14,7 +14,6 @@ from measure import CPUS, FRAMES, ROOT, experiment
 
 from deepsr.data import demo
 from deepsr.data.frames import index_images, list_members, write_clip
-from deepsr.data.shots import read_shot
 from deepsr.drafts.ensemble import n_drafts
 from deepsr.networks.onnx_export import from_keras, to_onnx
 
@@ -29,7 +28,7 @@ def clips(folder):
             demo.fetch_video(video, folder / name)
     for name, shot in demo.SHOTS.items():
         container = folder / f"{name}.zip"
-        write_clip(container, read_shot(folder / shot.video, shot.start, shot.stop, shot.step))
+        write_clip(container, demo.read_shot(folder / shot.video, shot))
         write_index(folder / f"{name}.json", container, list_members(container))
 
 

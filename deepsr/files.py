@@ -21,26 +21,34 @@ def atomic(path):
     """
     path = Path(path)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
         left = re.compile(re.escape(f".{path.stem}.") + r"\d+" + re.escape(f".part{path.suffix}"))
         for name in filter(left.fullmatch, os.listdir(path.parent)):
             path.with_name(name).unlink(missing_ok=True)
-        yield part
-        if not part.exists():  # OpenCV's writers fail without an exception
-            raise InputError(f"{path}: cannot be written; make room or choose another folder.")
-        with open(part, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)
+        try:
+            yield part
+            if not part.exists():  # OpenCV's writers fail without an exception
+                raise InputError(f"{path}: cannot be written; make room or choose another folder.")
+            with open(part, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path):
+    """Make the folder of the file `path`; an error of the disk while it is written becomes an InputError."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another folder.") from error
         raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def sha256(path):
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """sha256 of a file's bytes, as hexadecimal text."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

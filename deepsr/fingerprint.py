@@ -9,12 +9,13 @@ PACKAGE = Path(__file__).parent
 
 
 def fingerprint(script):
-    """Fingerprints of all deepsr modules that a script imports, directly or through each other: {module: hash}.
+    """Fingerprints of a script and of all deepsr modules that it imports, directly or through each other: {name: hash}.
 
-    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name.
-    Raises ValueError for a relative import, which is not followed.
+    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name, the
+    script under its file's. Raises ValueError for a relative import, which is not followed.
     """
-    found, waiting = {}, _imports(Path(script))
+    script = Path(script)
+    found, waiting = {script.name: _hash(script)}, _imports(script)
     while waiting:
         name = waiting.pop()
         path = _file(name)

@@ -16,9 +16,10 @@ from snakemake.exceptions import WorkflowError
 
 from deepsr import settings
 from deepsr.fingerprint import fingerprint
-from deepsr.data.datasets import DataSet, check_overlap
+from deepsr.data import reds
+from deepsr.data.contents import contents
+from deepsr.data.datasets import check_clips, open_data_set
 from deepsr.errors import InputError
-from deepsr.seen import replaced
 import snakemake_internals
 
 
@@ -44,9 +45,10 @@ for path in snakemake_internals.config_files(workflow):
     checked(settings.load_yaml, path)
 config = checked(settings.complete, config, settings.load_schema(Path(workflow.basedir) / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
-DATASETS = {name: checked(DataSet, name, keys) for name, keys in config["datasets"].items()}
+DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
+ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
-    checked(check_overlap, name, EXPERIMENTS, DATASETS)
+    checked(check_clips, name, EXPERIMENTS, DATASETS)
 
 
 if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
@@ -65,7 +67,11 @@ def settings_of(wildcards):
 
 @cache
 def code(script):
-    """Fingerprints of the deepsr modules that a script imports: a change of what they do re-runs what it makes."""
+    """Fingerprints of a script and of the deepsr modules that it imports: a change of what they do re-runs what it makes.
+
+    This takes the place of Snakemake's own look at a script's time, which the profiles switch off: what a script does
+    decides, not when its file was written.
+    """
     return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py")
 
 
@@ -113,12 +119,24 @@ def shards(wildcards):
     return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
 
 
+def contents_of(files, name):
+    """What the user's files hold, as one hash: if it is another, what was made of them is made again.
+
+    files: paths; name: of a file in .snakemake/contents that remembers what has been read.
+    """
+    return checked(contents, files, f".snakemake/contents/{name}.json")
+
+
 # Snakemake compares the values of such functions with the last run's only if they take nothing but wildcards.
-def replaced_frames(wildcards):
-    """What tells a clip's frames from older ones that have been put in their place."""
-    data = DATASETS[wildcards.dataset]
-    index = f"results/clips/{wildcards.dataset}/{wildcards.clip}.json"
-    return replaced(index, data.files(wildcards.clip), data.lr_files(wildcards.clip))
+def clip_contents(wildcards):
+    """Hash of the user's files that hold a clip; None for clips that the workflow fetches."""
+    files = DATASETS[wildcards.dataset].user_files(wildcards.clip)
+    return contents_of(files, f"clips/{wildcards.dataset}/{wildcards.clip}") if files else None
+
+
+def clip_zips(wildcards):
+    """The zip files that the workflow has fetched or made and that hold a clip's frames."""
+    return DATASETS[wildcards.dataset].zips(wildcards.clip)
 
 
 def start_weights(wildcards):

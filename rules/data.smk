@@ -10,7 +10,6 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
 """
 
 from deepsr.data import demo
-from deepsr.data import reds
 
 
 rule fetch_demo:
@@ -66,7 +65,7 @@ rule fetch_reds:
     conda:
         "../envs/deepsr.yaml"
     params:
-        facts=lambda wildcards: reds.facts(wildcards.archive, config["datasets"]),
+        facts=lambda wildcards: ARCHIVES[wildcards.archive],
     script:
         "../scripts/fetch_reds.py"
 
@@ -85,7 +84,7 @@ rule fetch_reds_clip:
     conda:
         "../envs/deepsr.yaml"
     params:
-        facts=lambda wildcards: reds.facts(Path(wildcards.archive_clip).parent.name, config["datasets"]),
+        facts=lambda wildcards: ARCHIVES[Path(wildcards.archive_clip).parent.name],
         prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
         frames=reds.FRAMES,
     script:
@@ -95,10 +94,9 @@ rule fetch_reds_clip:
 rule index_clip:
     """What a clip consists of. Everything downstream takes this small file as its input, and re-runs only if it changes."""
     input:
-        frames=lambda wildcards: DATASETS[wildcards.dataset].files(wildcards.clip),
-        lr=lambda wildcards: DATASETS[wildcards.dataset].lr_files(wildcards.clip),
+        extracted=lambda wildcards: DATASETS[wildcards.dataset].extracted(wildcards.clip),
         # Checked when it was fetched; that its time has changed is no reason to do all again.
-        archives=ancient(lambda wildcards: DATASETS[wildcards.dataset].archives(wildcards.clip)),
+        fetched=ancient(lambda wildcards: DATASETS[wildcards.dataset].fetched(wildcards.clip)),
     output:
         index="results/clips/{dataset}/{clip}.json",
     log:
@@ -111,8 +109,8 @@ rule index_clip:
         mem_mb=growing(500),
         runtime=growing(10),
     params:
-        clip=lambda wildcards: DATASETS[wildcards.dataset].where(wildcards.clip),
-        replaced=replaced_frames,
+        clip=lambda wildcards: DATASETS[wildcards.dataset].location(wildcards.clip),
+        contents=clip_contents,
         code=code("index_clip"),
     script:
         "../scripts/index_clip.py"
@@ -124,7 +122,7 @@ rule compare_lr:
     Made only when asked for, as results/lr/reds_x4/val_000.csv."""
     input:
         index="results/clips/{dataset}/{clip}.json",
-        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+        zips=ancient(clip_zips),
     output:
         table="results/lr/{dataset}_x{scale}/{clip}.csv",
     log:

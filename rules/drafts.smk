@@ -35,7 +35,7 @@ rule make_drafts:
     """Drafts of the frames that patches were chosen from, cut into these patches."""
     input:
         index="results/clips/{dataset}/{clip}.json",
-        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+        zips=ancient(clip_zips),
         patches=lambda wildcards: f"results/patches/{{dataset}}/{patches_name(DRAFTS[wildcards.drafts])}/{{clip}}.csv",
     output:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",

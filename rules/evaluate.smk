@@ -10,7 +10,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 
 import sys
 
-from deepsr.data.datasets import learned
+from deepsr.data.datasets import training_clips
 
 ROWS = [
     {
@@ -18,21 +18,21 @@ ROWS = [
         "dataset": dataset,
         "sequence": clip,
         **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
-        **({"degradation": "given"} if "lr" in DATASETS[dataset].keys else {}),
+        **({"degradation": f"given_{experiment['degradation']}"} if DATASETS[dataset].has_lr else {}),
     }
     for name, experiment in EXPERIMENTS.items()
     for dataset in experiment["score"]
     for clip in DATASETS[dataset].test
 ]
 TRAINED_ON = {
-    name: [] if experiment["allow_overlap"] else learned(name, EXPERIMENTS, DATASETS)
+    name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
     for name, experiment in EXPERIMENTS.items()
 }
 USED = list(
     dict.fromkeys(
         (dataset, clip)
         for name in EXPERIMENTS
-        for dataset, clip in learned(name, EXPERIMENTS, DATASETS)
+        for dataset, clip in training_clips(name, EXPERIMENTS, DATASETS)
         + [(row["dataset"], row["sequence"]) for row in ROWS if row["experiment"] == name]
     )
 )  # clips that are trained on or scored
@@ -44,7 +44,7 @@ rule evaluate_clip:
     input:
         model="results/experiments/{experiment}/model.onnx",
         index="results/clips/{dataset}/{clip}.json",
-        container=ancient(lambda wildcards: DATASETS[wildcards.dataset].made(wildcards.clip)),
+        zips=ancient(clip_zips),
     output:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),

@@ -28,7 +28,7 @@ rule plan_video:
     params:
         source=source_of,
         frame_rate=frame_rate_of,
-        replaced=replaced_video,
+        contents=video_contents,
         code=code("plan_video"),
     script:
         "../scripts/plan_video.py"

@@ -6,7 +6,7 @@ Makes: functions for video.smk
 """
 
 from deepsr.data.frames import list_images
-from deepsr.report.provenance import sha256
+from deepsr.files import sha256
 from deepsr.video.source import choose_experiment, find_source
 
 VIDEOS = config["videos"]
@@ -28,10 +28,10 @@ def files_of(wildcards):
     return [str(source / name) for name in list_images(source)] if source.is_dir() else str(source)
 
 
-def replaced_video(wildcards):
-    """What tells a video from an older one that has been put in its place."""
-    plan, files = f"results/videos/{wildcards.video}.json", files_of(wildcards)
-    return replaced(plan, files) if isinstance(files, list) else replaced(plan, [files], digest=sha256)
+def video_contents(wildcards):
+    """Hash of the video, or of the frames in the folder."""
+    files = files_of(wildcards)
+    return contents_of(files if isinstance(files, list) else [files], f"videos/{wildcards.video}")
 
 
 def frame_rate_of(wildcards):

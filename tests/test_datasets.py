@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from deepsr.data import demo, reds
-from deepsr.data.datasets import DataSet, check_overlap, check_same_frames, learned
+from deepsr.data.datasets import check_clips, check_same_frames, open_data_set, training_clips
 from deepsr.errors import InputError
 
-EXPERIMENT = {"train": "a", "score": ["b"], "allow_overlap": False}
+EXPERIMENT = {"train": "a", "score": ["b"], "scale": 4, "allow_overlap": False}
 
 
 def clips(path, **frames):
@@ -19,15 +19,15 @@ def clips(path, **frames):
 
 
 def folder(path, **keys):
-    return DataSet("mine", {"source": "folder", "path": str(path), **keys})
+    return open_data_set("mine", {"source": "folder", "path": str(path), **keys})
 
 
 def test_the_demo():
-    data = DataSet("demo", {"source": "demo"})
+    data = open_data_set("demo", {"source": "demo"})
     assert data.train and data.test and set(data.train + data.test) <= set(demo.SHOTS)
-    assert not {data.identity(clip) for clip in data.train} & {data.identity(clip) for clip in data.test}
-    assert DataSet("demo", {"source": "demo", "train": "all"}).train == list(demo.SHOTS)
-    assert data.where("street") == {"container": "results/frames/demo/street.zip"}
+    assert not {data.origin(clip) for clip in data.train} & {data.origin(clip) for clip in data.test}
+    assert open_data_set("demo", {"source": "demo", "train": "all"}).train == list(demo.SHOTS)
+    assert data.location("street") == {"container": "results/frames/demo/street.zip"}
 
 
 def test_shots_of_the_demo_do_not_overlap():
@@ -42,9 +42,8 @@ def test_a_folder_is_read_from_disk_in_natural_order(tmp_path):
     (tmp_path / "notes.txt").write_text("no clip")
     data = folder(tmp_path)
     assert data.train == [] and data.test == ["Clip 1", "clip9", "clip10"]
-    assert data.files("Clip 1") == [str(tmp_path / "Clip 1" / f"{i}.png") for i in range(3)]
-    assert data.where("clip9") == {"container": f"{tmp_path}/clip9"}
-    assert data.lr_files("clip9") == []
+    assert data.user_files("Clip 1") == [str(tmp_path / "Clip 1" / f"{i}.png") for i in range(3)]
+    assert data.location("clip9") == {"container": f"{tmp_path}/clip9"}
 
 
 def test_clips_may_be_chosen(tmp_path):
@@ -54,11 +53,26 @@ def test_clips_may_be_chosen(tmp_path):
 
 def test_given_lr_frames(tmp_path):
     data = folder(clips(tmp_path / "hr", a=2), lr=str(clips(tmp_path / "lr", a=2, b=2)))
-    assert data.where("a")["lr"] == {"container": f"{tmp_path}/lr/a"}
-    assert data.lr_files("a") == [str(tmp_path / "lr/a" / f"{i}.png") for i in range(2)]
+    assert data.location("a")["lr"] == {"container": f"{tmp_path}/lr/a"} and data.has_lr
+    assert data.user_files("a") == [str(tmp_path / part / "a" / f"{i}.png") for part in ("hr", "lr") for i in range(2)]
     (tmp_path / "hr/c").mkdir()
     with pytest.raises(InputError, match="lr/c: there is no such folder; name the folder"):
-        data.lr_files("c")
+        data.user_files("c")
+
+
+def test_lr_frames_without_an_hr_frame_of_their_name_are_refused_while_planning(tmp_path):
+    data = folder(clips(tmp_path / "hr", a=3), lr=str(clips(tmp_path / "lr", a=3)))
+    (tmp_path / "lr/a/0.png").rename(tmp_path / "lr/a/zz.png")
+    with pytest.raises(InputError, match="lr/a: the names of LR and HR frames do not match one to one .see 0.png.; call"):
+        _ = data.test
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(clips(tmp_path, **{"mine/a": 1, "lr/a": 1})))
+    data = open_data_set("mine", {"source": "folder", "path": "~/mine", "lr": "~/lr"})
+    assert data.test == ["a"]
+    assert data.location("a") == {"container": f"{tmp_path}/mine/a", "lr": {"container": f"{tmp_path}/lr/a"}}
+    assert data.user_files("a") == [f"{tmp_path}/mine/a/0.png", f"{tmp_path}/lr/a/0.png"]
 
 
 def test_a_clip_that_is_not_there(tmp_path):
@@ -100,12 +114,12 @@ def test_names_that_lead_out_of_the_folder(tmp_path, clip):
 )
 def test_keys_that_do_not_go_with_the_source(keys, sentence):
     with pytest.raises(InputError, match=f"config: {sentence}"):
-        DataSet("x", keys)
+        open_data_set("x", keys)
 
 
 def test_reds_clips_have_the_names_of_their_archives():
     official, four = (
-        DataSet("reds", {"source": "reds", "fetch": "clips", "split": split}) for split in ("official", "reds4")
+        open_data_set("reds", {"source": "reds", "fetch": "clips", "split": split}) for split in ("official", "reds4")
     )
     assert (len(official.train), official.train[0], len(official.test), official.test[-1]) == (
         240,
@@ -115,16 +129,80 @@ def test_reds_clips_have_the_names_of_their_archives():
     )
     assert four.test == ["train_000", "train_011", "train_015", "train_020"] and len(four.train) == 236
     assert not set(four.train) & set(four.test)
-    assert official.where("val_007") == {"container": "data/reds/val_sharp/007.zip", "frames": reds.FRAMES}
+    assert official.location("val_007") == {"container": "data/reds/val_sharp/007.zip", "frames": reds.FRAMES}
 
 
 @pytest.mark.parametrize("name", ["011", "train_011"])
 def test_reds_clips_go_by_number_or_full_name(name):
-    assert DataSet("reds", {"source": "reds", "split": "reds4", "test": [name]}).test == ["train_011"]
+    assert open_data_set("reds", {"source": "reds", "split": "reds4", "test": [name]}).test == ["train_011"]
+
+
+@pytest.mark.parametrize("names", [["000", "val_000", "001"], ["001", "001"]])
+def test_a_clip_is_named_once(names):
+    with pytest.raises(
+        InputError, match=f"datasets.reds.test names the clip 'val_{names[0][-3:]}' more than once; name it once"
+    ):
+        _ = open_data_set("reds", {"source": "reds", "test": names}).test
+
+
+def test_a_source_that_nobody_knows():
+    with pytest.raises(InputError, match="config: datasets.x.source is 'vimeo'; it must be one of demo, folder, reds"):
+        open_data_set("x", {"source": "vimeo"})
+
+
+def test_official_lr_frames_are_of_one_scale():
+    data = {"a": open_data_set("a", {"source": "reds"}), "b": open_data_set("b", {"source": "reds", "lr": "official"})}
+    check_clips("mine", {"mine": EXPERIMENT}, data)
+    sentence = "config: experiments.mine.scale is 2, but datasets.b.lr is official, and REDS' LR frames are of scale 4"
+    with pytest.raises(InputError, match=sentence):
+        check_clips("mine", {"mine": EXPERIMENT | {"scale": 2}}, data)
+    data["b"] = data["a"]
+    check_clips("mine", {"mine": EXPERIMENT | {"scale": 2}}, data | {"b": open_data_set("b", {"source": "reds"})})
+
+
+def test_files_of_reds(tmp_path, monkeypatch):
+    """Fetched archives are what the workflow fetches; archives and folders under path are the user's."""
+    monkeypatch.chdir(tmp_path)
+    fetched = open_data_set("reds", {"source": "reds", "lr": "official"})
+    archives = ["data/reds/val_sharp.zip", "data/reds/val_sharp_bicubic.zip"]
+    assert fetched.fetched("val_000") == fetched.zips("val_000") == archives and fetched.user_files("val_000") == []
+    for name in archives:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    packed = open_data_set("reds", {"source": "reds", "lr": "official", "path": "data/reds"})
+    assert packed.user_files("val_000") == archives and packed.zips("val_000") == []
+    clips(tmp_path / "tree/val/val_sharp", **{"000": 2})
+    tree = open_data_set("reds", {"source": "reds", "path": "tree"})
+    assert tree.user_files("val_000") == [f"tree/val/val_sharp/000/{i}.png" for i in range(2)]
+    assert tree.location("val_000") == {"container": "tree/val/val_sharp/000", "frames": 100}
+
+
+def test_a_whole_archive_serves_for_single_clips(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = open_data_set("reds", {"source": "reds", "fetch": "clips"})
+    whole, alone = Path("data/reds/val_sharp.zip"), Path("data/reds/val_sharp/000.zip")
+    assert data.fetched("val_000") == [str(alone)]
+    alone.parent.mkdir(parents=True)
+    whole.write_bytes(b"")
+    assert data.fetched("val_000") == [str(whole)]
+    assert data.location("val_000") == {"container": str(whole), "prefix": "val/val_sharp/000/", "frames": 100}
+    alone.write_bytes(b"")  # has been fetched before
+    assert data.fetched("val_000") == [str(alone)]
+
+
+def test_archives_of_two_data_sets():
+    other = {"train_sharp": {"url": ["http://127.0.0.1/x.zip"], "size": 5}}
+    assert reds.archive_facts({"a": {}})["train_sharp"]["size"] == 34_261_573_976
+    facts = reds.archive_facts({"a": {}, "b": {"archives": other}, "c": {"archives": dict(other)}})
+    assert facts["train_sharp"] == reds.archive_facts({})["train_sharp"] | other["train_sharp"]
+    assert facts["val_sharp"] == {"url": [reds.url("val_sharp")], "size": 4_273_865_704, "sha256": None}
+    twice = {"b": {"archives": other}, "c": {"archives": {"train_sharp": {"size": 5}}}}
+    with pytest.raises(InputError, match="datasets.b.archives.train_sharp and datasets.c.archives.train_sharp differ"):
+        reds.archive_facts(twice)
 
 
 def test_a_reds_clip_that_is_not_there():
-    data = DataSet("reds", {"source": "reds", "test": ["030"]})
+    data = open_data_set("reds", {"source": "reds", "test": ["030"]})
     with pytest.raises(
         InputError, match="datasets.reds.test names the clip 'val_030', which is not there; there are val_000"
     ):
@@ -138,10 +216,10 @@ def test_a_clip_trained_on_and_scored(tmp_path):
     clips(tmp_path, one=1, two=1)
     both = {"a": folder(tmp_path, train=["one"]), "b": folder(tmp_path, test=["one", "two"])}
     with pytest.raises(InputError, match="config: experiments.mine trains on and scores one; .*allow_overlap: true"):
-        check_overlap("mine", {"mine": EXPERIMENT}, both)
-    check_overlap("mine", {"mine": {**EXPERIMENT, "allow_overlap": True}}, both)
+        check_clips("mine", {"mine": EXPERIMENT}, both)
+    check_clips("mine", {"mine": {**EXPERIMENT, "allow_overlap": True}}, both)
     both["b"] = folder(tmp_path, test=["two"])
-    check_overlap("mine", {"mine": EXPERIMENT}, both)
+    check_clips("mine", {"mine": EXPERIMENT}, both)
 
 
 def test_the_same_frames_under_two_names(tmp_path):
@@ -158,8 +236,8 @@ def test_the_same_frames_under_two_names(tmp_path):
 def test_a_network_has_learned_what_the_one_it_starts_from_has(tmp_path):
     data = {name: folder(clips(tmp_path / name, **{name: 1}), train=[name]) for name in ("a", "b")}
     experiments = {"first": {"train": "a"}, "second": {"train": "b", "start": "first"}}
-    assert learned("first", experiments, data) == [("a", "a")]
-    assert learned("second", experiments, data) == [("b", "b"), ("a", "a")]
+    assert training_clips("first", experiments, data) == [("a", "a")]
+    assert training_clips("second", experiments, data) == [("b", "b"), ("a", "a")]
 
 
 @pytest.mark.parametrize("way", ["link", "dots", "relative"])
@@ -170,21 +248,21 @@ def test_one_clip_under_two_paths_is_one_clip(tmp_path, way, monkeypatch):
     path = {"link": tmp_path / "link", "dots": tmp_path / "clips/../clips", "relative": Path("clips")}[way]
     both = {"a": folder(tmp_path / "clips", train=["one"]), "b": folder(path)}
     with pytest.raises(InputError, match="trains on and scores one"):
-        check_overlap("mine", {"mine": EXPERIMENT}, both)
+        check_clips("mine", {"mine": EXPERIMENT}, both)
 
 
 def test_equal_names_in_two_folders_are_two_clips(tmp_path):
     both = {"a": folder(clips(tmp_path / "a", one=1), train=["one"]), "b": folder(clips(tmp_path / "b", one=1))}
-    check_overlap("mine", {"mine": EXPERIMENT}, both)
+    check_clips("mine", {"mine": EXPERIMENT}, both)
 
 
 def test_reds4_is_not_for_networks_of_the_official_split():
     data = {
-        "a": DataSet("a", {"source": "reds"}),
-        "b": DataSet("b", {"source": "reds", "split": "reds4", "fetch": "clips"}),
+        "a": open_data_set("a", {"source": "reds"}),
+        "b": open_data_set("b", {"source": "reds", "split": "reds4", "fetch": "clips"}),
     }
     with pytest.raises(InputError, match="trains on and scores train_000, train_011, train_015, train_020"):
-        check_overlap("mine", {"mine": EXPERIMENT}, data)
+        check_clips("mine", {"mine": EXPERIMENT}, data)
 
 
 @pytest.mark.parametrize("role", ["train", "test"])
@@ -193,19 +271,19 @@ def test_an_experiment_without_clips(tmp_path, role):
     empty.mkdir()
     data = {"a": full, "b": full, {"train": "a", "test": "b"}[role]: folder(empty)}
     with pytest.raises(InputError, match=f"config: datasets.mine.{role} has no clips, which experiments.x needs"):
-        check_overlap("x", {"x": EXPERIMENT}, data)
+        check_clips("x", {"x": EXPERIMENT}, data)
 
 
 def test_clips_that_the_network_it_starts_from_has_seen_are_not_scored():
     data = {
-        "official": DataSet("official", {"source": "reds"}),
-        "reds4": DataSet("reds4", {"source": "reds", "split": "reds4"}),
+        "official": open_data_set("official", {"source": "reds"}),
+        "reds4": open_data_set("reds4", {"source": "reds", "split": "reds4"}),
     }
     experiments = {
-        "all": {"train": "official", "score": ["official"], "allow_overlap": False, "start": None},
-        "few": {"train": "reds4", "score": ["reds4"], "allow_overlap": False, "start": "all"},
+        "all": {"train": "official", "score": ["official"], "scale": 4, "allow_overlap": False, "start": None},
+        "few": {"train": "reds4", "score": ["reds4"], "scale": 4, "allow_overlap": False, "start": "all"},
     }
-    check_overlap("all", experiments, data)
+    check_clips("all", experiments, data)
     with pytest.raises(InputError, match="train_000, train_011, train_015, train_020"):
-        check_overlap("few", experiments, data)
-    check_overlap("few", {**experiments, "few": {**experiments["few"], "start": None}}, data)
+        check_clips("few", experiments, data)
+    check_clips("few", {**experiments, "few": {**experiments["few"], "start": None}}, data)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from deepsr.data import demo
-from deepsr.data.demo import Video, fetch_video
-from deepsr.data.shots import read_shot
+from deepsr.data.demo import Shot, Video, fetch_video, read_shot
 from deepsr.errors import InputError
 
 CONTENT = b"a video"
@@ -98,13 +97,13 @@ def video(tmp_path):
     "start, stop, step, numbers", [(0, 11, 1, range(12)), (2, 9, 3, (2, 5, 8)), (2, 8, 3, (2, 5, 8)), (4, 4, 1, (4,))]
 )
 def test_frames_of_a_shot(video, start, stop, step, numbers):
-    shot = list(read_shot(video, start, stop, step))
+    shot = list(read_shot(video, Shot(str(video), start, stop, step)))
     assert [round(frame.mean() / 10) for frame in shot] == list(numbers)
     assert shot[0].shape == (48, 64, 3) and shot[0].dtype == np.uint8
 
 
 def test_a_video_that_ends_too_soon(video, tmp_path):
     with pytest.raises(InputError, match="video.avi: ends before frame 12; delete it"):
-        list(read_shot(video, 0, 12, 1))
+        list(read_shot(video, Shot("", 0, 12, 1)))
     with pytest.raises(InputError, match="nowhere.avi: ends before frame 3"):
-        list(read_shot(tmp_path / "nowhere.avi", 0, 3, 1))
+        list(read_shot(tmp_path / "nowhere.avi", Shot("", 0, 3, 1)))

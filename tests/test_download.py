@@ -45,7 +45,7 @@ class Sleep(list):
 
 def get(server, target, **options):
     waits = Sleep()
-    download(server.url(NAME), target, **{"size": len(DATA), "sha256": SHA256, "timeout": 5, "sleep": waits} | options)
+    download(server.url(NAME), target, **{"size": len(DATA), "digest": SHA256, "timeout": 5, "sleep": waits} | options)
     return waits
 
 
@@ -76,9 +76,9 @@ def test_plain_download_follows_the_redirect_and_leaves_only_the_file(server, ta
     assert [path for path, _ in server.requests] == [f"/resolve/{NAME}", f"/cdn/{NAME}"]
 
 
-@pytest.mark.parametrize("size, sha256", [(None, None), (len(DATA), None), (None, SHA256.upper())])
-def test_size_and_digest_need_not_be_known(server, target, size, sha256):
-    get(server, target, size=size, sha256=sha256)
+@pytest.mark.parametrize("size, digest", [(None, None), (len(DATA), None), (None, SHA256.upper())])
+def test_size_and_digest_need_not_be_known(server, target, size, digest):
+    get(server, target, size=size, digest=digest)
     assert_complete(target)
 
 
@@ -230,7 +230,7 @@ def test_changed_file_is_started_over_and_said(server, target, caplog, length, e
     other = random.Random(4).randbytes(length)
     server.put(NAME, other, **etag)
     with caplog.at_level(logging.WARNING):
-        get(server, target, size=None, sha256=None)
+        get(server, target, size=None, digest=None)
     assert "starting over" in caplog.text
     assert_complete(target, other)
 
@@ -238,7 +238,7 @@ def test_changed_file_is_started_over_and_said(server, target, caplog, length, e
 def test_file_that_changes_within_a_run_is_started_over(server, target):
     other = random.Random(5).randbytes(len(DATA))
     server.faults.append(Fault(cut=600_000))
-    get(server, target, sha256=None, sleep=lambda seconds: server.put(NAME, other))
+    get(server, target, digest=None, sleep=lambda seconds: server.put(NAME, other))
     assert_complete(target, other)
 
 
@@ -276,7 +276,7 @@ def test_wrong_size_is_refused_before_anything_is_lost(server, target, length):
 
 def test_wrong_sha256_is_refused_and_can_be_corrected_without_a_new_transfer(server, target):
     with pytest.raises(InputError, match=f"sha256 is {SHA256}, but {'0' * 64} is expected"):
-        get(server, target, sha256="0" * 64)
+        get(server, target, digest="0" * 64)
     assert not target.exists()
     get(server, target)
     assert_complete(target)
@@ -286,7 +286,7 @@ def test_wrong_sha256_is_refused_and_can_be_corrected_without_a_new_transfer(ser
 @pytest.mark.parametrize("size", [len(DATA), None])
 def test_complete_part_needs_no_network(server, target, size):
     with pytest.raises(InputError, match="sha256"):
-        get(server, target, sha256="0" * 64)
+        get(server, target, digest="0" * 64)
     download("http://127.0.0.1:9/" + NAME, target, size, SHA256, sleep=Sleep())
     assert_complete(target)
 
@@ -294,7 +294,7 @@ def test_complete_part_needs_no_network(server, target, size):
 def test_server_that_does_not_tell_the_size(server, target):
     server.put(NAME, DATA, length=False)
     with pytest.raises(InputError, match="does not tell the file's size"):
-        get(server, target, size=None, sha256=None)
+        get(server, target, size=None, digest=None)
     get(server, target)
     assert_complete(target)
 
@@ -327,7 +327,7 @@ def test_web_page_is_refused(server, target, resumed):
 def test_web_page_under_the_type_of_an_archive_is_refused(server, target):
     server.put(NAME, b"\n<html><body>Sign in</body></html>")
     with pytest.raises(InputError, match="sent a web page instead of the file"):
-        get(server, target, size=None, sha256=None)
+        get(server, target, size=None, digest=None)
     assert not target.exists()
 
 

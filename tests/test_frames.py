@@ -1,4 +1,6 @@
 import io
+import logging
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,7 +11,17 @@ import pytest
 from PIL import Image
 
 from deepsr.data import frames
-from deepsr.data.frames import decode, image_size, index_images, list_images, list_members, luma, open_clip, write_clip
+from deepsr.data.frames import (
+    decode,
+    image_size,
+    index_images,
+    list_images,
+    list_members,
+    luma,
+    open_clip,
+    pair_lr,
+    write_clip,
+)
 from deepsr.errors import InputError
 
 HARBOUR = Path(__file__).parent / "clips/harbour"
@@ -137,6 +149,122 @@ def test_damage_inside_a_png_is_found():
         decode(bytes(data), "holiday.png")
 
 
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_damage_inside_a_jpeg_is_found_when_the_clip_is_indexed(tmp_path, progressive, capfd):
+    """JPEG has no checksum, and is decoded all the same."""
+    good = cv2.imencode(".jpg", FRAME, [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[
+        1
+    ].tobytes()
+    middle = len(good) // 2
+    bad = good[:middle] + bytes(64) + good[middle + 64 :]
+    folder = folder_of(tmp_path, **{"1.jpg": good, "2.jpg": good})
+    index_images(folder, ["1.jpg", "2.jpg"])
+    (folder / "2.jpg").write_bytes(bad)
+    with pytest.raises(InputError, match="2.jpg: is damaged inside; replace it"):
+        index_images(folder, ["1.jpg", "2.jpg"])
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"  # what libjpeg says is kept off the terminal, and nothing else is
+
+
+@pytest.mark.parametrize("bits, refused", [(10, True), (12, True), (13, False), (16, False)])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_frames_with_fewer_bits_in_them_are_refused(tmp_path, bits, refused, suffix):
+    frame = FRAME.astype(np.uint16) * 257 >> (16 - bits)
+    folder = folder_of(tmp_path, **{f"0{suffix}": encoded(frame // 2, suffix), f"1{suffix}": encoded(frame, suffix)})
+    if refused:
+        with pytest.raises(
+            InputError, match=rf"its 16-bit frames hold no value above {frame.max()} of 65535, .*12 bits by 16"
+        ):
+            index_images(folder, list_members(folder))
+    else:
+        index_images(folder, list_members(folder))
+
+
+def test_a_black_16_bit_clip_is_no_clip_of_few_bits(tmp_path):
+    index_images(folder_of(tmp_path, **{"0.png": encoded(FRAME.astype(np.uint16) * 0)}), ["0.png"])
+
+
+@pytest.mark.parametrize("frame", [FRAME / np.float32(255), FRAME[..., 0] / np.float32(255)], ids=["colour", "grey"])
+def test_floating_point_tiff_is_called_what_it_is(frame):
+    with pytest.raises(InputError, match="0.tif: holds floating-point numbers; store it with 8 or 16 bits"):
+        image_size(encoded(frame, ".tif"), "0.tif")
+
+
+def saved(kind, **options):
+    file, picture = io.BytesIO(), Image.fromarray(FRAME[..., ::-1])
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+SECOND = [Image.fromarray(FRAME)]
+LATER = "the pictures after the first one in the file are ignored"
+BESIDE = {
+    "alpha.png": (encoded(np.dstack([FRAME, FRAME[..., :1]])), "its transparency is ignored"),
+    "animated.png": (saved("PNG", save_all=True, append_images=SECOND), LATER),
+    "pages.tif": (saved("TIFF", save_all=True, append_images=SECOND), LATER),
+    "plain.png": (encoded(), ""),
+    "plain.tif": (encoded(suffix=".tif"), ""),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_is_dropped_is_said_once(tmp_path, name, caplog):
+    data, said = BESIDE[name]
+    suffix = name[-4:]
+    folder = folder_of(tmp_path, **{f"{i}{suffix}": data for i in range(3)})
+    with caplog.at_level(logging.WARNING):
+        index_images(folder, list_members(folder))
+    assert caplog.messages == ([f"{folder}/0{suffix}: {said}"] if said else [])
+
+
+def test_one_name_in_two_formats_is_not_two_frames(tmp_path):
+    folder = folder_of(tmp_path, **{"000.png": b"", "000.jpg": b"", "001.png": b""})
+    with pytest.raises(InputError, match="000.jpg, 000.png have one name, .*remove all but one"):
+        list_images(folder)
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / os.fsdecode(b"fr\xe9.png")).write_bytes(b"")
+    with pytest.raises(InputError, match=r"the name of the frame 'fr\\udce9.png' is not UTF-8; rename it"):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "hr, lr",
+    [
+        (["00.png", "01.png"], ["01.png", "00.png"]),
+        (["a/00.png", "a/01.png"], ["b/01.jpg", "b/00.jpg"]),
+        (["baby.png", "bird.png"], ["birdx4.png", "babyx4.png"]),
+        (["im1_HR.png", "im2_HR.png"], ["im2_LR.png", "im1_LR.png"]),
+        (["im1_SRF_4_HR.png", "im2_SRF_4_HR.png"], ["im2_SRF_4_LR.png", "im1_SRF_4_LR.png"]),
+        (["1.png", "2.png"], ["2_X2_lr.png", "1_X2_lr.png"]),
+    ],
+)
+def test_lr_frames_are_paired_by_name(hr, lr):
+    assert pair_lr(hr, lr, "lr") == lr[::-1]
+
+
+@pytest.mark.parametrize(
+    "hr, lr, culprit",
+    [
+        (["0.png", "1.png"], ["0.png", "zz.png"], "1.png"),
+        (["0.png", "1.png"], ["0.png"], "1.png"),
+        (["0.png"], ["0.png", "1.png"], "1.png"),
+        (["0.png"], ["0.png", "0x4.png"], "0.png"),
+        (["01.png"], ["1.png"], "01.png"),
+    ],
+)
+def test_lr_frames_that_cannot_be_paired(hr, lr, culprit):
+    with pytest.raises(
+        InputError, match=f"^lr: the names of LR and HR frames do not match one to one .see {culprit}.; call"
+    ):
+        pair_lr(hr, lr, "lr")
+
+
+def test_no_more_frames_are_taken_than_are_asked_for():
+    assert list_members(HARBOUR, frames=4) == [f"{i:02d}.png" for i in range(4)]
+
+
 def test_sizes_must_agree(tmp_path):
     folder = folder_of(tmp_path, **{"1.png": encoded(), "2.png": encoded(FRAME[:-1])})
     with pytest.raises(InputError, match="2.png: is 122x97 but the clip's first frame is 122x98"):
@@ -195,7 +323,9 @@ def test_archives_that_cannot_be_read(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 4] ^= 1  # in the first frame
     path.write_bytes(data)
-    with pytest.raises(InputError, match="clip.zip/00000000.png: cannot be read .*get the archive again"):
+    with pytest.raises(
+        InputError, match="clip.zip/00000000.png: cannot be read .*delete .*clip.zip if the workflow has fetched it"
+    ):
         clip[0]
     assert np.array_equal(clip[1], FRAME)
     index = index_images(path, ["00000001.png"])

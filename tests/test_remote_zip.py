@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reds_server import Fault, RedsServer, picture, reds_archive
 
 from deepsr.data import reds
-from deepsr.data.download import Remote
+from deepsr.data.remote import Remote
 from deepsr.data.remote_zip import HttpFile, fetch_clip, list_clips
 from deepsr.data.zips import check_members, open_zip
 from deepsr.errors import InputError
@@ -493,10 +493,3 @@ def test_sizes_of_splits():
     assert [len(reds.clips("official", role)[1]) for role in ("train", "test")] == [240, 30]
     assert len(reds.clips("reds4", "train")[1]) == 236
     assert reds.clips("reds4", "test") == ("train_sharp", ["000", "011", "015", "020"])
-
-
-def test_table_is_light_to_import():
-    code = "import sys; before = set(sys.modules); import deepsr.data.reds; print(*(set(sys.modules) - before))"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == {"deepsr", "deepsr.data.reds"}

@@ -1,104 +1,123 @@
-"""Where clips come from, behind one interface. Light: it is imported whenever the workflow is planned.
-
-Sources: demo (shots of three small videos), folder (the user's frames, path/<clip>/*.png), reds (the REDS data set).
-"""
+"""Where clips come from, behind one interface. A source is one class here and one entry in SOURCES."""
 
 import os
 from functools import cached_property
 from pathlib import Path
 
 from deepsr.data import demo, reds
-from deepsr.data.frames import list_images, natural_key
+from deepsr.data.frames import list_images, natural_key, pair_lr
 from deepsr.errors import InputError
 from deepsr.settings import check_clip_name
 
-KEYS = {  # beside source, train and test
-    "demo": (set(), set()),  # needed, allowed
-    "folder": ({"path"}, {"path", "lr"}),
-    "reds": (set(), {"path", "lr", "split", "fetch", "archives"}),
-}
-
 
 class DataSet:
-    """A named data set of the config; `train` and `test` are its clips' names.
+    """A named data set of the config. Sources are made from it.
 
-    Raises InputError naming the key if a clip is named that is not there, or the source's keys are wrong.
+    keys: its keys in the config. Raises InputError naming the key if the source's keys are wrong, or, as soon as `train` or
+    `test` is asked for, if a clip or one of its frames is not there.
     """
 
-    def __new__(cls, name, keys):
-        kind = {"demo": Demo, "folder": Folder, "reds": Reds}[keys["source"]]
-        return super().__new__(kind)
+    needed, allowed = (), ()  # keys in the config beside source, train and test
+    default = {"train": "all", "test": "all"}  # the clips that are meant if the config names none
 
     def __init__(self, name, keys):
-        self.name, self.keys = name, keys
-        needed, allowed = KEYS[keys["source"]]
+        self.name = name
+        self.keys = keys | {key: os.path.expanduser(keys[key]) for key in ("path", "lr") if key in keys}
         given = set(keys) - {"source", "train", "test"}
-        for key in sorted((needed - given) | (given - allowed)):
-            wrong = "is missing" if key in needed else f"does not go with source {keys['source']}"
+        for key in sorted((set(self.needed) - given) | (given - set(self.needed) - set(self.allowed))):
+            wrong = "is missing" if key in self.needed else f"does not go with source {keys['source']}"
             raise InputError(f"config: datasets.{name}.{key} {wrong}; add or remove it (config/README.md).")
 
     @cached_property
     def train(self):
         """Names of the clips to train on."""
-        return self._clips("train")
+        return self._chosen("train")
 
     @cached_property
     def test(self):
         """Names of the clips to score."""
-        return self._clips("test")
+        return self._chosen("test")
 
-    def _clips(self, role):
-        known, default = self.known(role), self.default(role)
-        chosen = self.keys.get(role, default)
+    @property
+    def has_lr(self):
+        """Whether LR frames come with the data."""
+        return "lr" in self.keys
+
+    def _chosen(self, role):
+        known, chosen = self.known(role), self.keys.get(role, self.default[role])
         key = f"config: datasets.{self.name}.{role}"
-        names = known if chosen == "all" else [self.full_name(clip, role) for clip in chosen]
+        names = list(known) if chosen == "all" else [self.full_name(clip, role) for clip in chosen]
         for clip in names:
             check_clip_name(clip, key)
             if clip not in known:
                 raise InputError(f"{key} names the clip {clip!r}, which is not there; there are {_some(known)}.")
-        return list(names)
+            if names.count(clip) > 1:
+                raise InputError(f"{key} names the clip {clip!r} more than once; name it once.")
+            self.location(clip), self.user_files(clip)  # are the frames there?
+        return names
+
+    def known(self, role):
+        """Names of all clips that may be chosen for `role`, "train" or "test"."""
+        raise NotImplementedError
 
     def full_name(self, clip, role):
         """Name of a clip in paths and tables; `clip` is its name in the config."""
         return clip
 
-    def lr_files(self, clip):
-        """Files of given LR frames, if the data set has any."""
+    def location(self, clip):
+        """Where a clip's frames are: a dict with the path `container`, a folder or zip file; `prefix`, the folder inside a
+        zip file of many clips; `frames`, how many are taken; and `lr`, such a dict for given LR frames. All but the first
+        are optional.
+        """
+        raise NotImplementedError
+
+    def user_files(self, clip):
+        """Paths of the user's own files that hold the clip's frames. They are only read, and noticed when they change."""
         return []
 
-    def archives(self, clip):
-        """Zip files, of this clip or of many, that are only read: a new time of theirs re-runs nothing."""
+    def fetched(self, clip):
+        """Paths of the zip files that the workflow fetches for the clip. They are checked then, and never fetched again."""
         return []
 
-    def made(self, clip):
-        """Zip files that must be there while the clip's frames are read; the workflow may have to make or fetch them."""
-        return self.archives(clip)
+    def extracted(self, clip):
+        """Paths of the zip files that the workflow makes for the clip."""
+        return []
+
+    def zips(self, clip):
+        """Paths of all files that the workflow must have fetched or made before the clip's frames can be read."""
+        return self.fetched(clip) + self.extracted(clip)
+
+    def origin(self, clip):
+        """What is equal for two clips, of whatever data sets, if and only if they are the same piece of video."""
+        raise NotImplementedError
+
+    def check_scale(self, scale, key):
+        """Raise InputError if given LR frames are known not to be of this scale, which `key` of the config asks for."""
 
 
 class Demo(DataSet):
     """Shots of the demo videos (deepsr.data.demo)."""
 
+    default = {"train": ["city_a", "street", "bunny"], "test": ["city_b", "bicycle"]}
+
     def known(self, role):
         return list(demo.SHOTS)
 
-    def default(self, role):
-        return {"train": ["city_a", "street", "bunny"], "test": ["city_b", "bicycle"]}[role]
+    def location(self, clip):
+        return {"container": self.extracted(clip)[0]}
 
-    def files(self, clip):
-        return self.made(clip)
-
-    def made(self, clip):
+    def extracted(self, clip):
         return [f"results/frames/demo/{clip}.zip"]
 
-    def where(self, clip):
-        return {"container": self.made(clip)[0]}
-
-    def identity(self, clip):
+    def origin(self, clip):
         return "demo", clip
 
 
 class Folder(DataSet):
-    """A folder of the user's with a folder of frames for each clip. It is only ever read."""
+    """A folder of the user's with a folder of frames for each clip, and maybe another with their LR frames."""
+
+    needed, allowed = ("path",), ("lr",)
+    default = {"train": [], "test": "all"}
 
     def known(self, role):
         return self._folders
@@ -112,31 +131,21 @@ class Folder(DataSet):
             )
         return sorted((p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural_key)
 
-    def default(self, role):
-        return {"train": [], "test": "all"}[role]
-
-    def _clips(self, role):
-        names = super()._clips(role)
-        for clip in names:  # are they there?
-            self.files(clip), self.lr_files(clip)
-        return names
-
-    def files(self, clip):
-        return _images(Path(self.keys["path"]) / clip)
-
-    def lr_files(self, clip):
-        return _images(Path(self.keys["lr"]) / clip) if "lr" in self.keys else []
-
-    def where(self, clip):
-        lr = {"lr": {"container": f"{self.keys['lr']}/{clip}"}} if "lr" in self.keys else {}
+    def location(self, clip):
+        lr = {"lr": {"container": f"{self.keys['lr']}/{clip}"}} if self.has_lr else {}
         return {"container": f"{self.keys['path']}/{clip}", **lr}
 
-    def identity(self, clip):
+    def user_files(self, clip):
+        return _image_files(self.location(clip))
+
+    def origin(self, clip):
         return "folder", str((Path(self.keys["path"]) / clip).resolve())
 
 
 class Reds(DataSet):
     """REDS (deepsr.data.reds). Clips are called train_000 or val_000, since both archives number theirs from 000."""
+
+    allowed = ("path", "lr", "split", "fetch", "archives")
 
     def __init__(self, name, keys):
         super().__init__(name, keys)
@@ -146,29 +155,24 @@ class Reds(DataSet):
             )
 
     def known(self, role):
-        archive, clips = reds.clips(self.split, role)
+        archive, clips = self._split(role)
         return [f"{archive.removesuffix('_sharp')}_{clip}" for clip in clips]
 
-    def default(self, role):
-        return "all"
-
-    @property
-    def split(self):
-        return self.keys.get("split", "official")
-
     def full_name(self, clip, role):
-        archive, _ = reds.clips(self.split, role)
-        part = archive.removesuffix("_sharp")
+        part = self._split(role)[0].removesuffix("_sharp")
         return clip if clip.startswith(f"{part}_") else f"{part}_{clip}"
 
-    def _archives(self, clip):
-        """(archive, number of the clip) of the HR frames and, if the official LR frames are wanted, of these."""
+    def _split(self, role):
+        """The archive and the clips in it that have the role."""
+        return reds.clips(self.keys.get("split", "official"), role)
+
+    def _places(self, clip):
+        """Where the clip's HR frames are and, if the official LR frames are wanted, where these are."""
         part, number = clip.split("_")
-        hr = f"{part}_sharp"
-        return [(hr, number)] + ([(reds.bicubic(hr), number)] if self.keys.get("lr") == "official" else [])
+        archives = [f"{part}_sharp", *([reds.bicubic(f"{part}_sharp")] if self.has_lr else [])]
+        return [self._place(archive, number) for archive in archives]
 
     def _place(self, archive, number):
-        """Where the frames of a clip are: container and, in an archive of many clips, prefix."""
         prefix = reds.prefix(archive, number)
         if "path" in self.keys:
             path = Path(self.keys["path"])
@@ -182,41 +186,70 @@ class Reds(DataSet):
                     "folder that holds REDS, or leave `path` out to have it fetched."
                 )
             return {"container": str(container), "prefix": prefix}
-        if self.keys.get("fetch", "archives") == "clips":
-            return {"container": f"data/reds/{archive}/{number}.zip"}
-        return {"container": f"data/reds/{archive}.zip", "prefix": prefix}
+        whole, alone = Path(f"data/reds/{archive}.zip"), Path(f"data/reds/{archive}/{number}.zip")
+        if self.keys.get("fetch", "archives") == "clips" and (alone.exists() or not whole.exists()):
+            return {"container": str(alone)}
+        return {"container": str(whole), "prefix": prefix}
 
-    def where(self, clip):
-        hr, *lr = (self._place(*place) for place in self._archives(clip))
+    def location(self, clip):
+        hr, *lr = self._places(clip)
         return {**hr, "frames": reds.FRAMES, **({"lr": lr[0]} if lr else {})}
 
-    def _clips(self, role):
-        names = super()._clips(role)
-        for clip in names:
-            self.where(clip)  # is it there?
-        return names
+    def user_files(self, clip):
+        return _image_files(self.location(clip)) if "path" in self.keys else []
 
-    def _files(self, archive, number):
-        """Frames of an unpacked clip."""
-        folder = Path(self._place(archive, number)["container"])
-        return [] if folder.suffix == ".zip" else _images(folder)
+    def fetched(self, clip):
+        return [] if "path" in self.keys else [place["container"] for place in self._places(clip)]
 
-    def files(self, clip):
-        return self._files(*self._archives(clip)[0])
-
-    def lr_files(self, clip):
-        return [file for place in self._archives(clip)[1:] for file in self._files(*place)]
-
-    def archives(self, clip):
-        places = [self._place(*place)["container"] for place in self._archives(clip)]
-        return [container for container in places if container.endswith(".zip")]
-
-    def identity(self, clip):
+    def origin(self, clip):
         return "reds", clip
 
+    def check_scale(self, scale, key):
+        if self.has_lr and scale != reds.LR_SCALE:
+            raise InputError(
+                f"config: {key} is {scale}, but datasets.{self.name}.lr is official, and REDS' LR frames are of scale "
+                f"{reds.LR_SCALE}; set {key} to {reds.LR_SCALE} or leave `lr` out."
+            )
 
-def learned(name, experiments, datasets):
-    """Data set and clip of all that an experiment's network, or one it starts from, is trained on: [(str, str)]."""
+
+SOURCES = {"demo": Demo, "folder": Folder, "reds": Reds}
+
+
+def open_data_set(name, keys):
+    """The DataSet of a name and its keys in the config. Raises InputError if they are wrong."""
+    if keys["source"] not in SOURCES:
+        raise InputError(f"config: datasets.{name}.source is {keys['source']!r}; it must be one of {', '.join(SOURCES)}.")
+    return SOURCES[keys["source"]](name, keys)
+
+
+def _image_files(location):
+    """Paths of the files that hold a clip: the frames in folders, with the LR frames after them, or zip files as a whole.
+
+    Raises InputError if a folder or a frame is not there, or an LR frame has no HR frame of its name.
+    """
+    places = [Path(place["container"]) for place in (location, location.get("lr")) if place]
+    names = [None if place.suffix == ".zip" else _frame_names(place) for place in places]
+    if len(names) == 2 and None not in names:
+        pair_lr(*names, places[1])
+    return [
+        str(file)
+        for place, files in zip(places, names, strict=True)
+        for file in ([place] if files is None else [place / name for name in files])
+    ]
+
+
+def _frame_names(folder):
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; name the folder that holds the clip's frames.")
+    names = list_images(folder)
+    for name in names:
+        if not os.path.isfile(folder / name):
+            raise InputError(f"{folder / name}: is no file, or a link to one that is gone; put the frame back or remove it.")
+    return names
+
+
+def training_clips(name, experiments, datasets):
+    """All that an experiment's network, or one it starts from, is trained on: [(data set, clip)]."""
     lineage = []
     while name in experiments and name not in lineage:
         lineage.append(name)
@@ -240,34 +273,30 @@ def check_same_frames(rows, trained_on, hashes):
                 )
 
 
-def check_overlap(name, experiments, datasets):
-    """Refuse an experiment without clips, and one scored on a clip that its network, or one it starts from, has seen."""
+def check_clips(name, experiments, datasets):
+    """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
+
+    A clip that a network it starts from is trained on counts, too. Raises InputError.
+    """
     experiment = experiments[name]
-    trained = datasets[experiment["train"]]
-    for role, dataset in [("train", trained), *(("test", datasets[scored]) for scored in experiment["score"])]:
+    for role, dataset in [
+        ("train", datasets[experiment["train"]]),
+        *(("test", datasets[scored]) for scored in experiment["score"]),
+    ]:
         if not getattr(dataset, role):
             raise InputError(
                 f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
                 "that the folder holds a folder of frames for each clip."
             )
-    seen = {datasets[dataset].identity(clip) for dataset, clip in learned(name, experiments, datasets)}
+        dataset.check_scale(experiment["scale"], f"experiments.{name}.scale")
+    trained = {datasets[dataset].origin(clip) for dataset, clip in training_clips(name, experiments, datasets)}
     for dataset in experiment["score"]:
-        both = [clip for clip in datasets[dataset].test if datasets[dataset].identity(clip) in seen]
+        both = [clip for clip in datasets[dataset].test if datasets[dataset].origin(clip) in trained]
         if both and not experiment["allow_overlap"]:
             raise InputError(
                 f"config: experiments.{name} trains on and scores {_some(both)}; take them out of one list, or set "
                 "allow_overlap: true to show what such a leak does."
             )
-
-
-def _images(folder):
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder; name the folder that holds the clip's frames.")
-    files = [str(folder / name) for name in list_images(folder)]
-    for file in files:
-        if not os.path.isfile(file):  # Snakemake would be content with what was made of it before
-            raise InputError(f"{file}: is no file, or a link to one that is gone; put the frame back or remove it.")
-    return files
 
 
 def _some(names):

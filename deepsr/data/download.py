@@ -1,195 +1,50 @@
 """Download of large files over HTTP: resumed where it broke off, checked, renamed only when complete."""
 
-import errno
 import fcntl
-import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
-import urllib3
-from urllib3.exceptions import HTTPError, LocationValueError
-
+from deepsr.data.remote import Changed, Refused, Remote
 from deepsr.errors import InputError
+from deepsr.files import atomic, sha256, writing
 from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 20  # bytes, at most, of one read
-LONGEST_WAIT = 3600  # seconds; a server that asks for more patience is given up
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP status that may pass
-HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepsr"}  # identity: byte ranges of the file itself
 
-
-class Refused(Exception):
-    """This address does not give the file; asking again would not help."""
-
-
-class Changed(Exception):
-    """The file behind the address is no longer the one whose beginning was read."""
-
-
-class _Busy(Exception):
-    """A failure that may pass; `wait` is the server's Retry-After in seconds."""
-
-    def __init__(self, message, wait=0):
-        super().__init__(message)
-        self.wait = wait
-
-
-class Remote:
-    """A file behind an HTTP address, read in ranges; neither its size nor its ETag may change meanwhile."""
-
-    def __init__(self, url, expected=None, size=None, etag=None, timeout=60, retries=5, sleep=time.sleep):
-        """`size` (bytes) and `etag`: known from an earlier try, or None. `expected`: the size it must have, or None.
-
-        `timeout` (seconds) is for connecting and for each wait for data. After `retries` failures in a row, without
-        a new byte between them, the address is given up; `sleep` waits between tries. Raises Refused.
-        """
-        if not re.match(r"https?://", url):
-            raise Refused("the address does not begin with http:// or https://")
-        self.url, self.expected, self.size, self.etag = url, expected, size, etag
-        self._retries, self._sleep = retries, sleep
-        proxy = urllib.request.getproxies().get(url.partition(":")[0])  # http_proxy, https_proxy, no_proxy
-        if proxy and not urllib.request.proxy_bypass(urllib3.util.parse_url(url).host):
-            self._pool = urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}")
-        else:
-            self._pool = urllib3.PoolManager()
-        self._options = {
-            "preload_content": False,
-            "timeout": urllib3.Timeout(connect=timeout, read=timeout),
-            # Only redirects are followed here: urllib3 cannot go on within a body.
-            "retries": urllib3.Retry(connect=0, read=0, status=0, other=0, redirect=10, respect_retry_after_header=False),
-        }
-
-    def blocks(self, start, stop=None):
-        """Yield (offset, bytes) of the file from byte `start` to `stop` (None: its end), in order.
-
-        A broken connection is taken up again at the byte where it broke. If the server cannot send ranges,
-        the offsets start over at 0 when `stop` is None. Raises Refused and Changed.
-        """
-        best, failures = start, 0
-        while True:
-            at, wait = best, 0
-            try:
-                response, at = self._get(best, stop)
-                end = self.size if stop is None else stop
-                try:
-                    # read1: what has arrived is handed over at once, not lost when the connection breaks
-                    while at < end and (data := response.read1(BLOCK, decode_content=False)):
-                        if at + len(data) > end:
-                            raise Refused(f"the server sent more than the {end - at:,} bytes left")
-                        if at == 0 and data.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
-                            raise Refused("the server sent a web page instead of the file")
-                        yield at, data
-                        at += len(data)
-                finally:
-                    response.close()
-                if at >= end:
-                    return
-                reason = f"the connection ended at byte {at:,} of {end:,}"
-            except LocationValueError as error:
-                raise Refused(str(error)) from error
-            except (HTTPError, _Busy) as error:
-                reason, wait = _why(error), getattr(error, "wait", 0)
-            if at > best:
-                best, failures = at, 0
-            failures += 1
-            if failures > self._retries:
-                raise Refused(reason)
-            if wait > LONGEST_WAIT:
-                raise Refused(f"{reason}, and the server asks to wait {wait:.0f} s")
-            wait = max(wait, min(2**failures, 60))
-            log.warning("%s: %s; trying again in %.0f s", self.url, reason, wait)
-            self._sleep(wait)
-
-    def _get(self, start, stop):
-        """Ask for the bytes; return the response and the offset at which its body begins."""
-        ranged = start > 0 or stop is not None
-        wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if ranged else {}
-        response = self._pool.request("GET", self.url, headers=HEADERS | wanted, **self._options)
-        try:
-            return response, self._check(response, start, stop)
-        except BaseException:
-            response.close()
-            raise
-
-    def _check(self, response, start, stop):
-        status, headers = response.status, response.headers
-        content_range = re.match(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", headers.get("Content-Range", ""))
-        if status in BUSY:
-            raise _Busy(f"HTTP status {status}", _retry_after(headers.get("Retry-After")))
-        if status == 416 and content_range and content_range[2] != "*":
-            self._expect(int(content_range[2]))
-            raise Changed("it has become shorter")
-        if status not in (200, 206):
-            raise Refused(f"HTTP status {status}")
-        if headers.get("Content-Type", "").startswith("text/html"):
-            raise Refused("the server sent a web page instead of the file")
-        if status == 200:
-            offset, total = 0, headers.get("Content-Length")
-            if stop is not None:
-                raise Refused("the server cannot send parts of a file, so download the whole file instead")
-            if start:
-                log.warning("%s: the server cannot resume; the transfer starts over", self.url)
-        elif content_range and content_range[1] == str(start):
-            offset, total = start, content_range[2]
-        else:
-            raise Refused("the server sent other bytes than those asked for")
-        total = int(total) if total and total.isdigit() else self.size or self.expected
-        if total is None:
-            raise Refused("the server does not tell the file's size")
-        self._expect(total)
-        etag = headers.get("ETag") or headers.get("Last-Modified")
-        if self.size not in (None, total) or self.etag not in (None, etag):
-            raise Changed("it has changed on the server")
-        self.size, self.etag = total, etag
-        return offset
-
-    def _expect(self, total):
-        if self.expected not in (None, total):
-            raise Refused(f"the file there is {total:,} bytes long, but {self.expected:,} are expected")
-
-
-def _why(error):
-    """The innermost of urllib3's nested sentences."""
-    error = getattr(error, "reason", None) or error
-    return str(error.args[0] if error.args else error)
-
-
-def _retry_after(value):
-    try:
-        return urllib3.Retry(retry_after_max=10**9).parse_retry_after(value) if value else 0
-    except HTTPError:
-        return 0
-
-
-def download(url, path, size=None, sha256=None, timeout=60, retries=5, sleep=time.sleep):
-    """Download `url`, or the first of a list of mirrors that works, to `path`.
+def download(url, path, size=None, digest=None, timeout=60, retries=5, sleep=time.sleep):
+    """Download `url`, or the first of a list of mirrors that has the right file, to `path`, unless it is there already.
 
     What has arrived is kept in `path`.part (and what is known of its source in `path`.part.json), so the same
     call goes on from there after a failure, an interruption or a kill. A remote file that has changed since is
-    started over. size: expected bytes, or None; sha256: expected digest in hexadecimal, or None. For `timeout`
-    (seconds), `retries` and `sleep` see Remote.
+    started over. size: expected bytes, or None; digest: expected sha256 in hexadecimal, or None. For `timeout`
+    (seconds), `retries` and `sleep` see deepsr.data.remote.Remote.
 
     Raises InputError if no address gives the file, its size or digest is wrong, or the disk is too small.
     """
     path = Path(path)
-    with writing(path), _Part(path) as part:
+
+    def attempt(address):
+        if part.wrong:  # what an address before has given
+            part.clear()
         if size is None or part.length != size:
-            first_that_works(url, path, lambda address: _fill(part, address, size, timeout, retries, sleep), kept=part.path)
-        if sha256 is not None and (found := _sha256(part.path)) != sha256.lower():
-            raise InputError(
-                f"{path}: the download's sha256 is {found}, but {sha256.lower()} is expected; correct the "
-                f"expected digest if it is wrong, or delete {part.path} to download the file again."
+            _fill(part, address, size, timeout, retries, sleep)
+        found = digest and sha256(part.path)
+        part.wrong = bool(digest) and found != digest.lower()
+        if part.wrong:
+            raise Refused(
+                f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the config if "
+                f"it is wrong, or delete {part.path} to download the file again"
             )
-        part.finish()
+
+    with writing(path), _Part(path) as part:
+        if not path.exists():  # another process may have finished it just now
+            first_that_works(url, path, attempt, kept=part.path)
+            part.finish()
 
 
 def first_that_works(urls, path, attempt, kept):
@@ -221,28 +76,33 @@ def check_space(path, needed):
         )
 
 
-@contextmanager
-def writing(path):
-    """Make the folder of `path`, and turn a full or read-only disk into an InputError."""
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another folder.") from error
-        raise
-
-
 class _Part:
     """The unfinished file beside its target, locked, and a note of the size and ETags that it came with."""
 
     def __init__(self, target):
         self.target = target
         self.path = target.with_name(target.name + ".part")
+        self.wrong = False  # whether the bytes are complete and not those that are expected
         self._note_path = target.with_name(target.name + ".part.json")
 
     def __enter__(self):
-        self._file = open(self.path, "r+b" if self.path.exists() else "w+b")
+        if self.path.is_dir():
+            raise InputError(f"{self.path}: is a folder, but a download goes there; remove it.")
+        while True:
+            self._file = open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            self._lock()
+            # Between opening and locking, another process may have finished the file and renamed it.
+            if self.path.exists() and os.path.samestat(os.fstat(self._file.fileno()), os.stat(self.path)):
+                break
+            self._file.close()
+        try:
+            note = json.loads(self._note_path.read_text())
+            self.note = {"size": note["size"], "etags": dict(note["etags"])}
+        except (OSError, ValueError, TypeError, KeyError):  # not there, or not what was written
+            self.clear()
+        return self
+
+    def _lock(self):
         try:
             # A job may outlive a killed workflow, and still be writing when the workflow is started again.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -253,13 +113,10 @@ class _Part:
             ) from error
         except OSError:
             log.debug("%s: this file system has no locks", self.path)
-        try:
-            self.note = json.loads(self._note_path.read_text())
-        except (FileNotFoundError, ValueError):
-            self.clear()
-        return self
 
     def __exit__(self, *error):
+        if self.target.exists():  # by this process or another, so nothing is left to go on from
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
     @property
@@ -268,15 +125,15 @@ class _Part:
 
     def clear(self):
         self._file.truncate(0)
+        self.wrong = False
         self.note = {"size": None, "etags": {}}
 
     def describe(self, remote):
         """Note what the bytes to come are part of, before the first of them is written."""
         self.note["size"] = remote.size
         self.note["etags"][remote.url] = remote.etag
-        draft = self._note_path.with_name(self._note_path.name + ".new")
-        draft.write_text(json.dumps(self.note))
-        os.replace(draft, self._note_path)
+        with atomic(self._note_path) as draft:
+            draft.write_text(json.dumps(self.note))
 
     def write(self, offset, data):
         self._file.seek(offset)
@@ -318,15 +175,3 @@ def _fill(part, url, size, timeout, retries, sleep):
             log.warning("%s: %s since its download began; starting over", url, error)
             part.clear()
     raise Refused("it changes all the time")
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with (
-        open(path, "rb") as file,
-        progress(total=path.stat().st_size, desc=f"check {path.name}", unit="B", unit_scale=True) as bar,
-    ):
-        while block := file.read(BLOCK):
-            digest.update(block)
-            bar.update(len(block))
-    return digest.hexdigest()

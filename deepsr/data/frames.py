@@ -9,8 +9,13 @@ A clip is described by its index, a plain dict that `index_images` makes and tha
 
 import hashlib
 import io
+import logging
+import os
 import re
+import tempfile
 import zipfile
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -20,6 +25,8 @@ from PIL import Image
 from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
+
+log = logging.getLogger("deepsr")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_SIDE = 8192  # pixels; an image that claims more is refused before it is decoded
@@ -54,26 +61,50 @@ def open_clip(index):
 
 
 def list_images(folder):
-    """Names of the images in a folder, in natural order (frame2 before frame10), without hidden files."""
-    return _images(path.name for path in Path(folder).iterdir())
+    """Names of the images in a folder, in natural order (frame2 before frame10), without hidden files.
+
+    Raises InputError for a name that is not UTF-8, and for two images whose names differ in the suffix only.
+    """
+    return _images((path.name for path in Path(folder).iterdir()), folder)
 
 
 def list_members(container, prefix="", frames=None):
     """Names of a clip's frames: the images of a folder, or of a zip file below `prefix` (not in folders further down).
 
-    frames: how many there must be, if that is known. Raises InputError if there are none or fewer.
+    frames: how many to take, if that is known. Raises InputError if there are none or fewer.
     """
     if Path(container).is_dir():
         names = list_images(container)
     else:
-        inside = (name for name in open_zip(container).namelist() if name.startswith(prefix))
-        names = [prefix + name for name in _images(name[len(prefix) :] for name in inside) if "/" not in name]
+        with open_zip(container) as archive:
+            inside = [name[len(prefix) :] for name in archive.namelist() if name.startswith(prefix)]
+        names = [prefix + name for name in _images((name for name in inside if "/" not in name), container)]
     place = f"{container}/{prefix}" if prefix else container
     if not names:
         raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
     if frames is not None and len(names) < frames:
-        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; get the clip again.")
-    return names
+        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {_again(container)}.")
+    return names[:frames]
+
+
+def pair_lr(hr, lr, place):
+    """The names `lr` of given LR frames in the order of the HR frames `hr` that they belong to.
+
+    Frames belong together if their names agree up to the suffix and an ending that tells scale or kind, as in
+    00000007.png and 00000007.png, baby.png and babyx4.png, im_HR.png and im_LR.png. place: the LR frames', for messages.
+    Raises InputError if a frame has no partner, or more than one.
+    """
+    ending = r"([_-]?(x[234]|lr|hr))+$"
+    hr_stems, lr_stems = ([re.sub(ending, "", Path(name).stem, flags=re.I) for name in names] for names in (hr, lr))
+    in_hr, in_lr = Counter(hr_stems), Counter(lr_stems)
+    for stem, name in zip(hr_stems + lr_stems, [*hr, *lr], strict=True):
+        if in_hr[stem] != 1 or in_lr[stem] != 1:
+            raise InputError(
+                f"{place}: the names of LR and HR frames do not match one to one (see {Path(name).name}); call each LR "
+                "frame as its HR frame (x4 or _LR may follow) and remove the others."
+            )
+    by_stem = dict(zip(lr_stems, lr, strict=True))
+    return [by_stem[stem] for stem in hr_stems]
 
 
 def natural_key(name):
@@ -84,23 +115,35 @@ def natural_key(name):
 def index_images(container, members):
     """Index of the clip whose frames are `members` of a folder or zip file.
 
-    Every frame's bytes are hashed and its size is read from its header. Raises InputError naming the frame that is missing,
-    unreadable, too large or of another size than the first.
+    Every frame's bytes are hashed and its size is read from its header. What a frame holds beside one opaque picture is
+    ignored, which the log says once. Raises InputError naming the frame that is missing, unreadable, too large or of another
+    size than the first, and for 16-bit frames that use nothing but the lowest 12 bits.
     """
     container = Path(container)
-    read, digest, first = _reader(container), hashlib.sha256(), None
+    read, digest, first, ignored, brightest = _reader(container), hashlib.sha256(), None, set(), []
     for member in members:
         data, name = read(member), f"{container}/{member}"
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
-        size = image_size(data, name)
-        if first is None:
-            first = size
+        size, found = _header(data, name)
+        first = first or size
         if size != first:
             raise InputError(
                 f"{name}: is {size[1]}x{size[0]} but the clip's first frame is {first[1]}x{first[0]}; "
                 "all frames of a clip must have one size."
             )
+        for what in found - ignored:
+            log.warning("%s: %s ignored", name, what)
+        ignored |= found
+        if data.startswith(b"\xff\xd8"):
+            _check_jpeg(data, name)
+        if (raw := _raw_16_bit(data, name)) is not None:
+            brightest.append(int(raw.max()))
+    if brightest and 0 < max(brightest) < 1 << 12:
+        raise InputError(
+            f"{container}: its 16-bit frames hold no value above {max(brightest)} of 65535, as pictures of 10 or 12 bits do "
+            "that were not scaled; multiply them to the full range (12 bits by 16) or store them with 8 bits."
+        )
     return {
         "container": str(container),
         "members": list(members),
@@ -119,18 +162,70 @@ def decode(data, name):
     return frame
 
 
+def _check_jpeg(data, name):
+    """Raise InputError if a JPEG file's bytes are damaged inside.
+
+    JPEG has no checksum. libjpeg decodes what it can and complains on stderr, which OpenCV has no other way to tell.
+    """
+    with tempfile.TemporaryFile() as complaints:
+        terminal = os.dup(2)
+        os.dup2(complaints.fileno(), 2)
+        try:
+            decode(data, name)
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+        complaints.seek(0)
+        if b"Corrupt JPEG" in complaints.read():
+            raise InputError(f"{name}: is damaged inside; replace it or remove the clip.")
+
+
 def image_size(data, name):
     """(height, width) in pixels from the header of an image file's bytes, without decoding it. `name` is for messages."""
+    return _header(data, name)[0]
+
+
+def _header(data, name):
+    """Size (height, width) of an image, and the set of what else it holds that is not used, as text."""
+    ignored = set()
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
+            mode = image.mode
+            if image.has_transparency_data:
+                ignored.add("its transparency is")
+            if getattr(image, "n_frames", 1) > 1:
+                ignored.add("the pictures after the first one in the file are")
     except Image.DecompressionBombError:
         width = height = MAX_SIDE + 1
+        mode = ""
     except Exception as error:  # Pillow's readers raise many kinds on a damaged header
-        raise InputError(f"{name}: is not an image that can be read; replace it or remove it.") from error
+        if not _is_float_tiff(data):
+            raise InputError(f"{name}: is not an image that can be read; replace it or remove it.") from error
+        mode = "F"
+    if mode == "F":
+        raise InputError(f"{name}: holds floating-point numbers; store it with 8 or 16 bits for each colour.")
     if max(height, width) > MAX_SIDE:
         raise InputError(f"{name}: is larger than {MAX_SIDE} pixels on a side; remove it or scale it down.")
-    return height, width
+    return (height, width), ignored
+
+
+def _is_float_tiff(data):
+    """Whether OpenCV finds floating-point numbers in a TIFF file; Pillow cannot read such files in colour."""
+    if not data.startswith((b"II", b"MM")):
+        return False
+    with suppress(cv2.error):
+        raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return raw is not None and raw.dtype.kind == "f"
+    return False
+
+
+def _raw_16_bit(data, name):
+    """The values of a PNG or TIFF file with 16 bits for each colour, uint16; None for all other images."""
+    if data.startswith(b"\x89PNG") and data[24] != 16 or not data.startswith((b"\x89PNG", b"II", b"MM")):
+        return None
+    raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return raw if raw is not None and raw.dtype == np.uint16 else None
 
 
 def luma(frame):
@@ -146,9 +241,22 @@ def write_clip(path, frames):
             archive.writestr(zipfile.ZipInfo(f"{i:08d}.png"), data)
 
 
-def _images(names):
-    """Those of `names` that are images and not hidden, in natural order."""
-    return sorted((n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")), key=natural_key)
+def _images(names, place):
+    """Those of `names` that are images and not hidden, in natural order. `place` is for messages."""
+    found = sorted((n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")), key=natural_key)
+    for name in found:
+        if name.encode("utf-8", "replace").decode() != name:
+            raise InputError(f"{place}: the name of the frame {name!r} is not UTF-8; rename it.")
+    stem, number = next(iter(Counter(os.path.splitext(name)[0] for name in found).most_common(1)), ("", 0))
+    if number > 1:
+        same = ", ".join(name for name in found if os.path.splitext(name)[0] == stem)
+        raise InputError(f"{place}: {same} have one name, so it is not clear which is the frame; remove all but one.")
+    return found
+
+
+def _again(container):
+    """What to do about a container that is damaged or lacks frames."""
+    return f"delete {container} if the workflow has fetched it, and run again; otherwise replace it by a good copy"
 
 
 def _reader(container):
@@ -168,6 +276,6 @@ def _reader(container):
         try:
             return archive.read(member)
         except Exception as error:  # a damaged archive can fail in any way that zipfile and its decompressors know
-            raise InputError(f"{container}/{member}: cannot be read ({error}); get the archive again.") from error
+            raise InputError(f"{container}/{member}: cannot be read ({error}); {_again(container)}.") from error
 
     return read

@@ -1,13 +1,16 @@
-"""The REDS data set: its archives, clips and splits, as plain data (standard library only).
+"""The REDS data set: its archives, clips and splits, as plain data.
 
 Source: Nah et al., NTIRE 2019 Challenge on Video Deblurring and Super-Resolution, CVPR Workshops 2019.
 Licence: CC BY 4.0.
 240 training and 30 validation clips of 100 frames of 1280x720 at 24 frames/s.
 """
 
+from deepsr.errors import InputError
+
 REVISION = "62dc25d16e6f43d2214f1b365023abda86f7a0ae"  # pinned, so that the files cannot change
 URL = f"https://huggingface.co/datasets/snah/REDS/resolve/{REVISION}/{{archive}}.zip"  # the authors' own host
 FRAMES = 100  # frames per clip
+LR_SCALE = 4  # of the official low-resolution frames
 REDS4 = ("000", "011", "015", "020")
 
 
@@ -79,9 +82,23 @@ def prefix(archive, clip):
     return f"{ARCHIVES[archive]['prefix']}{clip}/"
 
 
-def facts(archive, datasets):
-    """Addresses, byte count and sha256 of an archive: the published ones, unless a data set of the config says otherwise."""
-    known = {"url": [url(archive)], **{key: ARCHIVES[archive][key] for key in ("size", "sha256")}}
-    for keys in datasets.values():
-        known |= keys.get("archives", {}).get(archive, {})
-    return known
+def archive_facts(datasets):
+    """Addresses, byte count and sha256 of every archive: the published ones, unless a data set of the config says otherwise.
+
+    datasets: the config's. Returns {archive: {"url": [str], "size": int or None, "sha256": str or None}}.
+    Raises InputError if two data sets, which share what is fetched, say different things.
+    """
+    facts = {
+        name: {"url": [url(name)], "size": known["size"], "sha256": known["sha256"]} for name, known in ARCHIVES.items()
+    }
+    told_by = {}
+    for dataset, keys in datasets.items():
+        for archive, told in keys.get("archives", {}).items():
+            first = told_by.setdefault(archive, dataset)
+            if told != datasets[first]["archives"][archive]:
+                raise InputError(
+                    f"config: datasets.{first}.archives.{archive} and datasets.{dataset}.archives.{archive} differ, but "
+                    f"both data sets read the same data/reds/{archive}.zip; say the same in both, or in one only."
+                )
+            facts[archive] |= told
+    return facts

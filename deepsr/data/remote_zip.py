@@ -1,24 +1,24 @@
-"""Zip archives of frames: checked before use; single clips fetched out of one that stays on its server."""
+"""Single clips, fetched out of a zip archive of many that stays on its server."""
 
 import io
 import logging
 import posixpath
-import re
 import shutil
 import time
 import zipfile
 import zlib
 from pathlib import Path
 
-from deepsr.data.download import BLOCK, Refused, Remote, check_space, first_that_works, writing
+from deepsr.data.download import check_space, first_that_works
+from deepsr.data.frames import SUFFIXES, natural_key
+from deepsr.data.remote import BLOCK, Refused, Remote
 from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import atomic, writing
 from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 GAP = 1 << 16  # bytes between wanted members that are read over rather than asked around
 
 
@@ -30,7 +30,7 @@ class HttpFile(io.RawIOBase):
     """
 
     def __init__(self, remote):
-        """Ask for one byte of the deepsr.data.download.Remote, to learn its size."""
+        """Ask for one byte of the deepsr.data.remote.Remote, to learn its size."""
         self.name = remote.url
         self._remote = remote
         self._position = 0
@@ -80,11 +80,6 @@ class HttpFile(io.RawIOBase):
         return True
 
 
-def natural(name):
-    """Sort key that puts frame 2 before frame 10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-
 def list_clips(names):
     """Group member names into clips: {clip: [members, in order]}.
 
@@ -92,9 +87,9 @@ def list_clips(names):
     train/train_sharp/000/00000000.png is of clip 000. Images outside of any folder are the clip "".
     """
     folders = {}
-    for name in sorted(names, key=natural):
+    for name in sorted(names, key=natural_key):
         folder, _, file = name.rpartition("/")
-        if file.lower().endswith(IMAGES) and not file.startswith("."):
+        if file.lower().endswith(SUFFIXES) and not file.startswith("."):
             folders.setdefault(folder, []).append(name)
     parents = [posixpath.dirname(folder) for folder in folders]
     shared = posixpath.commonpath(parents) if parents else ""
@@ -118,12 +113,19 @@ def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5,
 
     def attempt(address):
         file = HttpFile(Remote(address, size, timeout=timeout, retries=retries, sleep=sleep))
-        with open_zip(file) as archive:
+        try:
+            archive = open_zip(file)
             members = _clip(archive, prefix, frames)
-            _fetch(file, archive, members, folder)
+        except InputError as error:  # another address may have a better one
+            raise Refused(str(error).removeprefix(f"{address}: ")) from error
+        _fetch(file, archive, members, folder)
         return [member.filename.rpartition("/")[2] for member in members]
 
     with writing(path):
+        if folder.is_file():
+            raise InputError(
+                f"{folder}: is a file, but the frames of a clip that is fetched go into a folder there; remove it."
+            )
         folder.mkdir(parents=True, exist_ok=True)
         names = first_that_works(url, path, attempt, kept=folder)
         check_space(path, sum((folder / name).stat().st_size for name in names))

@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def sha256(path):

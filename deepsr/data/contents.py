@@ -1,0 +1,68 @@
+"""Noticing that a clip's files or a video hold something else than before.
+
+Contents decide. As in git's index, size, times and inode stand beside each file's hash and only tell what has to be read
+again: a folder that is swapped for one with older files is noticed, and a project that is copied or touched is not new.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from deepsr.data.zips import open_zip
+from deepsr.errors import InputError
+from deepsr.files import atomic, sha256
+
+
+def contents(files, memory):
+    """One hash (hexadecimal text) of what `files` are called and what they hold, in their order.
+
+    files: paths; of a zip archive its directory is read, which has the name, size and CRC-32 of every member.
+    memory: path of the JSON file that remembers what has been read; without it, everything is read.
+    Raises InputError if a file cannot be read.
+    """
+    known, written = _recall(memory)
+    now = {}
+    for file in map(os.fspath, files):
+        try:
+            status = _status(file)
+            before = known.get(file)
+            # As git does: a file that changed when the memory was written may have changed again within the clock's tick.
+            if before is None or before[:-1] != status or status[-1] >= written:
+                before = [*status, _digest(file, status)]
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror}); put the file back or make it readable.") from error
+        now[file] = before
+    if any(now[file] is not known.get(file) for file in now):
+        with suppress(InputError, OSError), atomic(memory) as part:  # if it cannot be written, all is read again next time
+            part.write_text(json.dumps(now), encoding="utf-8")
+    named = [(Path(file).name, entry[-1]) for file, entry in now.items()]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
+def _recall(memory):
+    """What was remembered, {file: [*status, hash]}, and when that was written, in nanoseconds."""
+    try:
+        known = json.loads(Path(memory).read_text(encoding="utf-8"))
+        return {file: entry for file, entry in known.items() if isinstance(entry, list)}, os.stat(memory).st_mtime_ns
+    except (OSError, ValueError, AttributeError):
+        return {}, 0
+
+
+def _status(file):
+    """What changes when a file or a link to it is replaced: size, inode, time of the last writing, of the last change."""
+    status = os.stat(file)
+    return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _digest(file, status):
+    return _directory(file, *status) if file.endswith(".zip") else sha256(file)
+
+
+@cache  # one archive serves many clips
+def _directory(file, *status):
+    with open_zip(file) as archive:
+        members = sorted((member.filename, member.file_size, member.CRC) for member in archive.infolist())
+    return hashlib.sha256(json.dumps(members).encode()).hexdigest()
