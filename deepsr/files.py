@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -39,6 +40,12 @@ def atomic(path):
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def sha256(path):
+    """Hash of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def release_stale_locks(folder=".snakemake"):

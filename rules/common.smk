@@ -47,8 +47,6 @@ if Path("results/psnr.csv").exists() and not any(Path(".snakemake/metadata").glo
         file=sys.stderr,
     )
 
-PICTURES = ("hr.png", "lr.png", "bicubic.png", "deepsr.png")
-
 
 def settings_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]

@@ -6,7 +6,7 @@ Makes: functions for video.smk
 """
 
 from deepsr.data.frames import list_images
-from deepsr.report.provenance import sha256
+from deepsr.files import sha256
 from deepsr.video.source import choose_experiment, find_source
 
 VIDEOS = config["videos"]
