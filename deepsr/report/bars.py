@@ -17,7 +17,7 @@ def plot_scores(table, name):
     counts = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
     figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
     for part, panel in zip(parts, panels, strict=True):
-        axes, y, ticks = part.subplots(), 0, {}
+        axes, y, ticks, longest = part.subplots(), 0, {}, 0
         values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy()
         end = values[np.isfinite(values)].max(initial=0) or 1
         for clip, rows in style.clips(panel):
@@ -37,11 +37,12 @@ def plot_scores(table, name):
                 axes.barh(y, min(value, end), height=0.8, **look)
                 text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else " no error"
                 axes.text(min(value, end), y, text, va="center")
+                longest = max(longest, len(text))
             y += 1.4
         axes.set_yticks(list(ticks), ticks.values())
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(y - 0.4, -0.7)
-        axes.set_xlim(0, 1.28 * end)
+        axes.set_xlim(0, (1 + 0.022 * longest) * end)  # room for the text behind the longest bar
         unit = f" in {metric.unit}" if metric.unit else ""
         axes.set_xlabel(f"{metric.title}{unit} ({metric.better} is better), and the difference to bicubic")
     return figure

@@ -55,7 +55,7 @@ def plot_training(runs):
         color, marker = looks[name]
         look = {"color": color, "marker": marker, "linestyle": "--" if oracle else "-"}
         look["markevery"] = max(1, len(history) // 12)
-        loss, validation = part.subplots(1, 2)
+        loss, validation = part.subplots(1, 2, sharex=True)
         trained = history.dropna(subset=["loss"])
         loss.plot(trained["step"], trained["loss"], **look)
         loss.set_title("training loss")
