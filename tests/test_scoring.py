@@ -415,7 +415,25 @@ def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
     assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 3 and "train_network" not in jobs
     project.run()
     table = read_psnr(project.path / "results/psnr.csv")
-    assert (table["mae_bicubic"] > table["mae_deepsr"]).all() and (table["mae_deepsr_rgb"] > 0).all()
+    oracle = table[table["oracle"]]
+    assert (oracle["mae_bicubic"] > oracle["mae_deepsr"]).all() and (table["mae_deepsr_rgb"] > 0).all()
     assert (project.path / "results/figures/mae.svg").exists()
     report = (project.path / "results/report.html").read_text()
     assert "MAE DeepSR" in report and "MAE per clip" in report and f"{table['mae_deepsr'][0]:.4f}" in report
+
+
+def test_the_table_tells_how_given_lr_frames_are_enlarged(finished, copy_of):
+    project = copy_of(finished)
+    for name in sorted((ROOT / "tests/clips/tower").glob("*.png")):
+        lr = degrade(cv2.imread(str(name))[:96, :120], 4, "cv2")
+        (project.path / "lr/tower").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(project.path / "lr/tower" / name.name), lr)
+    project.config["datasets"]["given"] = {"source": "folder", "path": "tests/clips", "lr": "lr", "test": ["tower"]}
+    project.config["defaults"]["score"] = ["tiny", "given"]
+    project.run("results/psnr.csv")
+    table = read_psnr(project.path / "results/psnr.csv").set_index(["experiment", "dataset", "sequence"])
+    found = {key[:2]: value for key, value in table["degradation"].items()}
+    assert found["article", "tiny"] == "cv2" and found["article", "given"] == "given (cv2)"
+    assert found["single", "tiny"] == "bicubic" and found["single", "given"] == "given (bicubic)"
+    cv2s, bicubics = (table["psnr_bicubic"][name, "given", "tower"] for name in ("article", "single"))
+    assert cv2s == table["psnr_bicubic"]["article", "tiny", "tower"] and abs(cv2s - bicubics) > 0.1
