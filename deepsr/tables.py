@@ -5,15 +5,17 @@ import pandas as pd
 from deepsr.errors import InputError
 
 
-def read_table(path, columns):
+def read_table(path, columns, text=()):
     """The table at `path` as a DataFrame. Raises InputError if it is damaged.
 
-    columns: columns of whole numbers that it must have. A table whose last line does not end was cut off.
+    columns: columns of whole numbers that it must have; text: columns that stay text, "NA" and "007" too. A table whose
+    last line does not end was cut off.
     """
+    as_text = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": [""]} if text else {}
     try:
         with open(path, "rb") as file:
             whole = file.read().endswith(b"\n")
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, **as_text)
         if not whole or not len(table) or any(table[column].dtype.kind != "i" for column in columns):
             raise ValueError("cells are missing or are no numbers")
     except KeyError as error:

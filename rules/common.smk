@@ -58,8 +58,6 @@ if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
         file=sys.stderr,
     )
 
-PICTURES = ("hr.png", "lr.png", "bicubic.png", "deepsr.png")
-
 
 def settings_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]

@@ -3,7 +3,7 @@ Scores, one job per experiment and clip, and the table.
 
 Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{clip}.json
 Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
-       results/experiments/{experiment}/{dataset}/{clip}/{which}_*.png  pictures of the frames with the largest and least gain
+       results/experiments/{experiment}/{dataset}/{clip}/{example}.png   the frames with the largest and least gain
        results/psnr.csv
        results/psnr_incomplete.csv   in its place, after a failure: what there is, and what is missing
 """
@@ -11,18 +11,18 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 import sys
 
 from deepsr.data.datasets import training_clips
+from deepsr.evaluate.examples import EXAMPLES
 
+CLIPS = [tuple(path.split("/")) for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash
 ROWS = [
     {
         "experiment": name,
         "dataset": dataset,
         "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "degradation", "drafts", "network", "evaluation", "train")},
-        **({"degradation": f"given_{experiment['degradation']}"} if DATASETS[dataset].has_lr else {}),
+        **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "evaluation", "train")},
+        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(EXPERIMENTS[name]["degradation"]),
     }
-    for name, experiment in EXPERIMENTS.items()
-    for dataset in experiment["score"]
-    for clip in DATASETS[dataset].test
+    for name, dataset, clip in CLIPS
 ]
 TRAINED_ON = {
     name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
@@ -30,25 +30,23 @@ TRAINED_ON = {
 }
 USED = list(
     dict.fromkeys(
-        (dataset, clip)
-        for name in EXPERIMENTS
-        for dataset, clip in training_clips(name, EXPERIMENTS, DATASETS)
-        + [(row["dataset"], row["sequence"]) for row in ROWS if row["experiment"] == name]
+        [used for name in EXPERIMENTS for used in training_clips(name, EXPERIMENTS, DATASETS)] + [clip[1:] for clip in CLIPS]
     )
-)  # clips that are trained on or scored
+)  # (data set, clip) of all clips that are trained on or scored
 INCOMPLETE = "results/psnr_incomplete.csv"
 
 
 rule evaluate_clip:
-    """Score every frame of a test clip: bicubic, Lanczos and the network against the ground truth."""
+    """Score every frame of a test clip: bicubic, Lanczos and the network against the ground truth. Killed and run again, it
+    continues from its checkpoint, which lies beside the scores.
+    """
     input:
         model="results/experiments/{experiment}/model.onnx",
         index="results/clips/{dataset}/{clip}.json",
         zips=ancient(clip_zips),
     output:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
-        best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),
-        worst=multiext("results/experiments/{experiment}/{dataset}/{clip}/worst_", *PICTURES),
+        examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     log:
         "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
     benchmark:
@@ -103,7 +101,7 @@ onerror:
         Path(INCOMPLETE).unlink(missing_ok=True)
         missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
         if len(missing) < len(paths):
-            from deepsr.evaluate.scoring import incomplete
+            from deepsr.evaluate.table import incomplete
 
             incomplete(ROWS, paths).to_csv(INCOMPLETE, index=False, float_format="%.4f")
             if Path("results/psnr.csv").exists():

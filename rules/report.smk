@@ -2,7 +2,7 @@
 What people look at: figures, a report page, and where the numbers come from.
 
 Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
-Makes: results/figures/{figure}.png, .svg                           psnr, gain, frames, training, workflow, and sweep if there is one
+Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, workflow, and sweep if there is one
        results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
        results/provenance.json   config, code, packages, machine and data behind the table
        results/benchmarks.csv    time and memory of every job
@@ -10,13 +10,8 @@ Makes: results/figures/{figure}.png, .svg                           psnr, gain, 
 """
 
 from deepsr.drafts.ensemble import is_oracle
+from deepsr.evaluate.metrics import METRICS
 
-CLIPS = [
-    (name, dataset, clip)
-    for name, experiment in EXPERIMENTS.items()
-    for dataset in experiment["score"]
-    for clip in DATASETS[dataset].test
-]
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
 # Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
@@ -25,7 +20,7 @@ SIGMAS = {
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
-CHARTS = ["psnr", "gain", "frames", "training", *(["sweep"] if len(SIGMAS) >= 3 else []), "workflow"]
+CHARTS = [*METRICS, "gain", "frames", "training", *(["sweep"] if len(SIGMAS) >= 3 else []), "workflow"]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
     *CROPS,
@@ -37,25 +32,27 @@ NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
-rule plot_psnr:
-    """PSNR of bicubic and every experiment, per clip."""
+rule plot_scores:
+    """A metric of bicubic and every experiment, per clip."""
     input:
         table="results/psnr.csv",
     output:
-        png="results/figures/psnr.png",
-        svg="results/figures/psnr.svg",
+        png="results/figures/{metric}.png",
+        svg="results/figures/{metric}.svg",
     log:
-        "results/logs/plot_psnr.log",
+        "results/logs/plot_scores/{metric}.log",
     benchmark:
-        "results/benchmarks/plot_psnr.tsv"
+        "results/benchmarks/plot_scores/{metric}.tsv"
+    wildcard_constraints:
+        metric="|".join(METRICS),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
     params:
         dpi=config["figures"]["dpi"],
-        code=code("plot_psnr"),
+        code=code("plot_scores"),
     script:
-        "../scripts/plot_psnr.py"
+        "../scripts/plot_scores.py"
 
 
 rule plot_gain:
@@ -106,10 +103,9 @@ rule plot_frames:
 
 
 rule plot_training:
-    """Loss and validation PSNR over the epochs of each experiment."""
+    """Loss and validation PSNR over the steps of each experiment's training."""
     input:
         histories=expand("results/experiments/{experiment}/history.csv", experiment=EXPERIMENTS),
-        summaries=expand("results/experiments/{experiment}/summary.json", experiment=EXPERIMENTS),
     output:
         png="results/figures/training.png",
         svg="results/figures/training.svg",
@@ -154,8 +150,7 @@ rule plot_crops:
     """Zoomed crops and error maps of a clip's best and worst frame."""
     input:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
-        best=multiext("results/experiments/{experiment}/{dataset}/{clip}/best_", *PICTURES),
-        worst=multiext("results/experiments/{experiment}/{dataset}/{clip}/worst_", *PICTURES),
+        examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     output:
         png="results/figures/crops/{experiment}/{dataset}/{clip}.png",
         svg="results/figures/crops/{experiment}/{dataset}/{clip}.svg",
@@ -230,12 +225,7 @@ rule make_report:
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,
         scores=SCORES,
-        pictures=[
-            f"{scores.removesuffix('.csv')}/{which}_{name}"
-            for scores in SCORES
-            for which in ("best", "worst")
-            for name in PICTURES
-        ],
+        examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
         report="results/report.html",
         benchmarks="results/benchmarks.csv",

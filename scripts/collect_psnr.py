@@ -4,9 +4,8 @@ from job import job
 
 from deepsr.data.datasets import check_same_frames
 from deepsr.data.sequence import read_index
-from deepsr.evaluate.scoring import collect, summary
+from deepsr.evaluate.table import collect, read_psnr, summary
 from deepsr.files import atomic
-from deepsr.tables import read_table
 
 with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
@@ -21,4 +20,4 @@ with job(snakemake) as log:
     with atomic(snakemake.output.table) as part:
         result.to_csv(part, index=False, float_format="%.4f")
     Path(snakemake.params.incomplete).unlink(missing_ok=True)
-    log.info("%s\n%s", snakemake.output.table, summary(read_table(snakemake.output.table, ["frames"])))
+    log.info("%s\n%s", snakemake.output.table, summary(read_psnr(snakemake.output.table)))

@@ -3,16 +3,16 @@ from pathlib import Path
 
 from job import job
 
-from deepsr.evaluate.scoring import summary
+from deepsr.evaluate.examples import read_examples
+from deepsr.evaluate.table import read_psnr, summary
 from deepsr.files import atomic
-from deepsr.report import figures
 from deepsr.report import page as report
 
 with job(snakemake) as log:
     used = report.read_benchmarks(snakemake.params.benchmarks, snakemake.params.logs)
     with atomic(snakemake.output.benchmarks) as part:
         used.to_csv(part, index=False)
-    table = figures.read_table(snakemake.input.table)
+    table = read_psnr(snakemake.input.table)
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
         table=table,
@@ -20,7 +20,7 @@ with job(snakemake) as log:
         used=used,
         charts=snakemake.input.charts,
         crops=dict(zip(clips, snakemake.input.crops, strict=True)),
-        examples=dict(zip(clips, map(figures.read_examples, snakemake.input.scores), strict=True)),
+        examples=dict(zip(clips, map(read_examples, snakemake.input.scores), strict=True)),
     )
     with atomic(snakemake.output.report) as part:
         part.write_text(page, encoding="utf-8")

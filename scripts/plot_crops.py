@@ -1,12 +1,13 @@
 from job import job
 
-from deepsr.report import figures
+from deepsr.evaluate.examples import read_examples
+from deepsr.report import crops, style
 
 with job(snakemake):
-    figure = figures.plot_crops(
+    figure = crops.plot_crops(
         "{experiment}, {dataset}/{clip}".format(**snakemake.wildcards),
         snakemake.params.oracle,
-        figures.read_examples(snakemake.input.scores),
+        read_examples(snakemake.input.scores),
         snakemake.params.crop,
     )
-    figures.save(figure, *snakemake.output, snakemake.params.dpi)
+    style.save(figure, *snakemake.output, snakemake.params.dpi)

@@ -1,9 +1,11 @@
-import pandas as pd
 from job import job
 
-from deepsr.report import figures
+from deepsr.evaluate.table import read_psnr
+from deepsr.report import curves, style
+from deepsr.tables import read_table
 
 with job(snakemake):
-    scores = dict(zip(snakemake.params.clips, map(pd.read_csv, snakemake.input.scores), strict=True))
-    figure = figures.plot_frames(figures.read_table(snakemake.input.table), scores)
-    figures.save(figure, *snakemake.output, snakemake.params.dpi)
+    clips = zip(snakemake.params.clips, snakemake.input.scores, strict=True)
+    scores = {tuple(clip): read_table(path, ["frame"]) for clip, path in clips}
+    figure = curves.plot_frames(read_psnr(snakemake.input.table), scores)
+    style.save(figure, *snakemake.output, snakemake.params.dpi)

@@ -1,7 +1,8 @@
 from job import job
 
-from deepsr.report import figures
+from deepsr.evaluate.table import read_psnr
+from deepsr.report import curves, style
 
 with job(snakemake):
-    figure = figures.plot_sweep(figures.read_table(snakemake.input.table), snakemake.params.sigmas)
-    figures.save(figure, *snakemake.output, snakemake.params.dpi)
+    figure = curves.plot_sweep(read_psnr(snakemake.input.table), snakemake.params.sigmas)
+    style.save(figure, *snakemake.output, snakemake.params.dpi)

@@ -8,7 +8,7 @@ from job import end_with_parent, job
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.report import figures
+from deepsr.report import graph, style
 from deepsr.report.provenance import ROOT
 
 with job(snakemake):
@@ -28,6 +28,5 @@ with job(snakemake):
         raise InputError(f"snakemake --rulegraph failed: {done.stderr}")
     names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', done.stdout, re.M))
     edges = [(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", done.stdout, re.M)]
-    figures.save(
-        figures.plot_workflow([edge for edge in edges if edge[1] != "all"]), *snakemake.output, snakemake.params.dpi
-    )
+    figure = graph.plot_workflow([edge for edge in edges if edge[1] != "all"])
+    style.save(figure, *snakemake.output, snakemake.params.dpi)

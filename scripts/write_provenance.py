@@ -5,7 +5,7 @@ from pathlib import Path
 from job import job
 
 from deepsr.data.sequence import read_index
-from deepsr.files import atomic
+from deepsr.files import atomic, sha256
 from deepsr.report import provenance
 
 with job(snakemake):
@@ -15,7 +15,7 @@ with job(snakemake):
     summaries = zip(snakemake.params.config["experiments"], snakemake.input.summaries, strict=True)
     facts = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "table_sha256": provenance.sha256(snakemake.input.table),
+        "table_sha256": sha256(snakemake.input.table),
         "git": provenance.git_state() or "not a git checkout",
         "machine": provenance.machine(),
         "packages": provenance.packages(),

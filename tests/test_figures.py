@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepsr.evaluate.scoring import table as make_table
-from deepsr.report import figures
+from deepsr.evaluate.metrics import METRICS, Metric
+from deepsr.evaluate.table import read_psnr, with_means
+from deepsr.report import bars, crops, curves, graph, style
+from deepsr.report.bootstrap import bootstrap_interval
 
 
 def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):
@@ -35,8 +37,8 @@ def read(tmp_path):
     """A function that writes rows as results/psnr.csv is written, and reads them as figures do."""
 
     def read(rows):
-        make_table(rows).to_csv(tmp_path / "psnr.csv", index=False, float_format="%.4f")
-        return figures.read_table(tmp_path / "psnr.csv")
+        with_means(rows).to_csv(tmp_path / "psnr.csv", index=False, float_format="%.4f")
+        return read_psnr(tmp_path / "psnr.csv")
 
     return read
 
@@ -68,12 +70,12 @@ def test_names_stay_text_and_the_last_row_of_a_group_is_the_mean(read):
 
 
 def test_interval_of_equal_values_is_that_value():
-    assert figures.bootstrap_interval([np.full(20, 1.5)], seed=1) == pytest.approx((1.5, 1.5))
+    assert bootstrap_interval([np.full(20, 1.5)], seed=1) == pytest.approx((1.5, 1.5))
 
 
 def test_interval_of_independent_values_agrees_with_theory():
     values = np.random.default_rng(0).normal(3, 1, 900)
-    low, high = figures.bootstrap_interval([values], seed=1)
+    low, high = bootstrap_interval([values], seed=1)
     assert low < values.mean() < high
     assert high - low == pytest.approx(2 * 1.96 / 30, rel=0.25)
 
@@ -81,16 +83,16 @@ def test_interval_of_independent_values_agrees_with_theory():
 def test_interval_is_wider_when_neighbouring_frames_are_alike():
     noise = np.random.default_rng(0).normal(size=900)
     slow = np.convolve(noise, np.ones(15) / np.sqrt(15), "same")  # same variance, correlated
-    (low, high), (slow_low, slow_high) = (figures.bootstrap_interval([x], seed=1) for x in (noise, slow))
+    (low, high), (slow_low, slow_high) = (bootstrap_interval([x], seed=1) for x in (noise, slow))
     assert slow_high - slow_low > 2 * (high - low)
 
 
 def test_interval_is_seeded_and_leaves_out_frames_without_error():
     values = np.random.default_rng(0).normal(size=50)
-    interval = figures.bootstrap_interval([values], seed=1)
-    assert interval == figures.bootstrap_interval([[*values, np.inf, np.nan]], seed=1)
-    assert interval != figures.bootstrap_interval([values], seed=2)
-    assert np.isnan(figures.bootstrap_interval([[np.inf]], seed=1)).all()
+    interval = bootstrap_interval([values], seed=1)
+    assert interval == bootstrap_interval([[*values, np.inf, np.nan]], seed=1)
+    assert interval != bootstrap_interval([values], seed=2)
+    assert np.isnan(bootstrap_interval([[np.inf]], seed=1)).all()
 
 
 def test_crops_are_taken_where_the_gain_is_largest_and_least():
@@ -98,8 +100,8 @@ def test_crops_are_taken_where_the_gain_is_largest_and_least():
     bicubic, deepsr = hr + np.uint8(10), hr + np.uint8(10)
     deepsr[0:16, 100:116] = hr[0:16, 100:116] + np.uint8(2)
     deepsr[60:76, 8:24] = hr[60:76, 8:24] + np.uint8(30)
-    assert figures.crop_window(hr, bicubic, deepsr, 16) == (0, 100, 16, 16)
-    assert figures.crop_window(hr, bicubic, deepsr, 16, worst=True) == (60, 8, 16, 16)
+    assert crops.crop_window(hr, bicubic, deepsr, 16) == (0, 100, 16, 16)
+    assert crops.crop_window(hr, bicubic, deepsr, 16, worst=True) == (60, 8, 16, 16)
 
 
 def test_flat_areas_are_no_place_for_a_crop():
@@ -108,19 +110,19 @@ def test_flat_areas_are_no_place_for_a_crop():
     bicubic[:, 40:] += 20
     deepsr[:, 40:] += 10
     deepsr[:, :8] += 1  # infinitely worse than bicubic, and invisible
-    _, left, _, _ = figures.crop_window(hr, bicubic, deepsr, 16, worst=True)
+    _, left, _, _ = crops.crop_window(hr, bicubic, deepsr, 16, worst=True)
     assert left >= 25
 
 
 def test_a_crop_larger_than_the_frame_is_the_frame():
     hr = np.zeros((24, 40, 3), np.uint8)
-    assert figures.crop_window(hr, hr, hr, 96) == (0, 0, 24, 40)
-    assert figures.crop_window(hr, hr, hr, 32) == (0, 0, 24, 32)
+    assert crops.crop_window(hr, hr, hr, 96) == (0, 0, 24, 40)
+    assert crops.crop_window(hr, hr, hr, 32) == (0, 0, 24, 32)
 
 
 def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
-    honest, oracle = figures.plot_psnr(table).subfigs
-    assert figures.ORACLE in joined(oracle)
+    honest, oracle = bars.plot_scores(table, "psnr").subfigs
+    assert style.ORACLE in joined(oracle)
     assert "oracle" not in joined(honest).lower()
     assert {" 26.00", " 27.00  +1.00", " 26.25  +0.25", " 26.75  +0.75"} <= set(texts(honest))
     assert " 36.50  +10.50" in texts(oracle)
@@ -133,21 +135,44 @@ def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
 
 
 def test_experiments_with_other_bicubic_frames_do_not_stand_together(read):
-    figure = figures.plot_psnr(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]))
+    figure = bars.plot_scores(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]), "psnr")
     assert [part.get_suptitle() for part in figure.subfigs] == [
         "demo, x4, bicubic degradation",
         "demo, x2, bicubic degradation",
     ]
 
 
+def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
+    monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "grey levels", ".1f", "lower"))
+    table = read([row("deepsr", "city", 27.0, mae_bicubic=9.0, mae_deepsr=7.5, mae_lanczos=8)])
+    figure = bars.plot_scores(table, "mae")
+    assert {" 9.0", " 7.5  -1.5"} <= set(texts(figure))
+    assert figure.subfigs[0].axes[0].get_xlabel().startswith("MAE in grey levels (lower is better)")
+    figure = bars.plot_scores(table, "ssim")
+    assert {" 0.7000", " 0.8000  +0.1000"} <= set(texts(figure))
+    assert figure.subfigs[0].axes[0].get_xlabel().startswith("SSIM (higher is better)")
+
+
+@pytest.mark.parametrize(
+    "changed, title",
+    [
+        ({"degradation": "given (cv2)"}, "demo, x4, LR frames given (cv2)"),
+        ({"color_space": "rgb", "border": 4}, "demo, x4, bicubic degradation, RGB, border 4 cut off"),
+    ],
+)
+def test_a_panel_tells_how_its_rows_were_scored(read, changed, title):
+    figure = bars.plot_scores(read([row("deepsr", "city", 27.0, **changed)]), "psnr")
+    assert figure.subfigs[0].get_suptitle() == title
+
+
 def test_gain_shows_the_interval_of_each_clip(table):
     rows = table[~table["mean"]]
     gains = {(r.experiment, r.dataset, r.sequence): np.full(9, r.gain) for r in rows.itertuples()}
-    honest, oracle = figures.plot_gain(table, gains, seed=1).subfigs
+    honest, oracle = bars.plot_gain(table, gains, seed=1).subfigs
     assert "+1.00  [+1.00, +1.00]" in texts(honest)
     assert "+0.75  [+0.75, +0.75]" in texts(honest)  # the mean of +1.0 and +0.5
     assert "+10.50  [+10.50, +10.50]" in texts(oracle)
-    assert figures.ORACLE in joined(oracle)
+    assert style.ORACLE in joined(oracle)
     left, right = honest.axes[0].get_xlim()
     assert left < 0 < 1.0 < right < 5
 
@@ -156,12 +181,12 @@ def test_a_clip_without_error_is_said_and_breaks_nothing(read, tmp_path):
     table = read([row("deepsr", "flat", np.inf, np.inf), row("deepsr", "city", 27.0)])
     gains = {("deepsr", "demo", "flat"): np.full(3, np.nan), ("deepsr", "demo", "city"): np.ones(3)}
     scores = pd.DataFrame({"frame": range(3), "psnr_bicubic": np.inf, "psnr_deepsr": np.inf})
-    bars, gain = figures.plot_psnr(table), figures.plot_gain(table, gains, 1)
-    assert " no error" in texts(bars)
+    per_clip, gain = bars.plot_scores(table, "psnr"), bars.plot_gain(table, gains, 1)
+    assert " no error" in texts(per_clip)
     assert " no error" in texts(gain)
-    along = figures.plot_frames(table, dict.fromkeys(gains, scores))
-    for n, figure in enumerate((bars, gain, along)):
-        figures.save(figure, tmp_path / f"{n}.png", tmp_path / f"{n}.svg", 50)
+    along = curves.plot_frames(table, dict.fromkeys(gains, scores))
+    for n, figure in enumerate((per_clip, gain, along)):
+        style.save(figure, tmp_path / f"{n}.png", tmp_path / f"{n}.svg", 50)
 
 
 def test_frames_draws_the_scores_of_each_clip(table):
@@ -169,7 +194,7 @@ def test_frames_draws_the_scores_of_each_clip(table):
         return pd.DataFrame({"frame": range(5), "psnr_bicubic": r.psnr_bicubic, "psnr_deepsr": r.psnr_deepsr + np.arange(5)})
 
     rows = table[~table["mean"]]
-    figure = figures.plot_frames(table, {(r.experiment, r.dataset, r.sequence): scores(r) for r in rows.itertuples()})
+    figure = curves.plot_frames(table, {(r.experiment, r.dataset, r.sequence): scores(r) for r in rows.itertuples()})
     honest, oracle = figure.subfigs
     assert [axes.get_title(loc="left") for axes in honest.axes] == ["city", "bike"]
     bicubic, deepsr, single = honest.axes[0].lines
@@ -181,9 +206,9 @@ def test_frames_draws_the_scores_of_each_clip(table):
 
 
 def test_names_at_line_ends_do_not_cover_each_other():
-    axes = figures.Figure().subplots()
+    axes = style.Figure().subplots()
     axes.set_ylim(0, 10)
-    figures._label_ends(axes, [(5.0, "a", "k"), (5.01, "b", "k"), (5.02, "c", "k"), (np.inf, "d", "k")])
+    style.label_ends(axes, [(5.0, "a", "k"), (5.01, "b", "k"), (5.02, "c", "k"), (np.inf, "d", "k")])
     places = [text.xy[1] for text in axes.texts]
     assert len(places) == 3
     assert np.diff(places).min() > 1
@@ -193,52 +218,35 @@ def test_crops_show_the_same_window_and_its_psnr():
     hr = np.random.default_rng(0).integers(60, 200, (48, 64, 3), np.uint8)
     pictures = {"hr": hr, "bicubic": hr + np.uint8(4), "deepsr": hr + np.uint8(1), "lr": hr[::4, ::4]}
     example = {"frame": 7, "psnr_bicubic": 36.09, "psnr_deepsr": 48.13, **pictures}
-    figure = figures.plot_crops("deepsr, demo/city", False, {"best": example, "worst": example}, 16)
+    figure = crops.plot_crops("deepsr, demo/city", False, {"best": example, "worst": example}, 16)
     assert "48.13 dB" in texts(figure)  # an error of 1 in 255
     assert "36.09 dB" in texts(figure)
-    assert figures.ORACLE not in joined(figure)
-    assert figures.ORACLE in joined(figures.plot_crops("article", True, {"best": example, "worst": example}, 16))
+    assert style.ORACLE not in joined(figure)
+    assert style.ORACLE in joined(crops.plot_crops("article", True, {"best": example, "worst": example}, 16))
     assert ["largest" in part.get_suptitle() for part in figure.subfigs] == [True, False]
     shown = {axes.get_title(): axes.images[0].get_array() for axes in figure.subfigs[0].axes if axes.images}
     np.testing.assert_array_equal(shown["HR (ground truth)"] + 1, shown["DeepSR"])
     np.testing.assert_array_equal(shown["error of DeepSR"], np.ones((16, 16)))
 
 
-def test_one_frame_may_be_the_best_and_the_worst(tmp_path):
-    figures.cv2.imwrite(str(tmp_path / "x.png"), np.zeros((4, 4, 3), np.uint8))
-    picture = (tmp_path / "x.png").read_bytes()
-    clip = tmp_path / "clip.1"
-    clip.mkdir()
-    for which in ("best", "worst"):
-        for name in ("hr", "lr", "bicubic", "deepsr"):
-            (clip / f"{which}_{name}.png").write_bytes(picture)
-    scores = pd.DataFrame({"frame": [0], "psnr_bicubic": [26.0], "psnr_deepsr": [27.0], "example": ["best"]})
-    scores.to_csv(tmp_path / "clip.1.csv", index=False)
-    examples = figures.read_examples(tmp_path / "clip.1.csv")
-    assert list(examples) == ["best", "worst"]
-    assert examples["worst"]["frame"] == 0
-    assert examples["worst"]["hr"].shape == (4, 4, 3)
-
-
 def test_training_marks_the_start_and_what_was_kept():
-    history = pd.DataFrame({"epoch": [0, 1, 2], "loss": [np.nan, 0.01, 0.02], "val_psnr": [24.0, 24.5, 24.25]})
-    summary = {"kept_epoch": 1, "val_psnr_kept": 24.5}
-    figure = figures.plot_training({"article": (True, history, summary), "deepsr": (False, history, summary)})
+    history = pd.DataFrame({"step": [0, 50, 100], "loss": [np.nan, 0.01, 0.02], "val_psnr": [24.0, 24.5, 24.25]})
+    figure = curves.plot_training({"article": (True, history), "deepsr": (False, history)})
     honest, oracle = figure.subfigs
-    assert honest.get_suptitle() == "deepsr, kept: epoch 1, 24.50 dB"
-    assert figures.ORACLE in oracle.get_suptitle()
+    assert honest.get_suptitle() == "deepsr, kept: step 50, 24.50 dB"
+    assert style.ORACLE in oracle.get_suptitle()
     loss, validation = honest.axes
-    assert loss.lines[0].get_xydata().tolist() == [[1, 0.01], [2, 0.02]]
-    assert validation.lines[0].get_ydata().tolist() == [24.0, 24.5, 24.25]
+    assert loss.lines[0].get_xydata().tolist() == [[50, 0.01], [100, 0.02]]
+    assert validation.lines[0].get_xydata().tolist() == [[0, 24.0], [50, 24.5], [100, 24.25]]
     assert validation.lines[1].get_ydata()[0] == 24.0
-    assert validation.lines[2].get_xydata().tolist() == [[1, 24.5]]
+    assert validation.lines[2].get_xydata().tolist() == [[50, 24.5]]
 
 
 def test_a_network_that_was_not_trained_has_a_figure_too(tmp_path):
-    history = pd.DataFrame({"epoch": [0], "loss": [np.nan], "val_psnr": [24.0]})
-    figure = figures.plot_training({"deepsr": (False, history, {"kept_epoch": 0, "val_psnr_kept": 24.0})})
+    history = pd.DataFrame({"step": [0], "loss": [np.nan], "val_psnr": [24.0]})
+    figure = curves.plot_training({"deepsr": (False, history)})
     assert "not trained" in joined(figure)
-    figures.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
 
 
 def test_sweep_is_drawn_in_order_of_sigma(read):
@@ -246,34 +254,34 @@ def test_sweep_is_drawn_in_order_of_sigma(read):
     table = read(
         [row(name, "city", 26.0 + 10 / s, oracle=True) for name, s in sigmas.items()] + [row("deepsr", "city", 27.0)]
     )
-    figure = figures.plot_sweep(table, sigmas)
-    assert figures.ORACLE in joined(figure)
+    figure = curves.plot_sweep(table, sigmas)
+    assert style.ORACLE in joined(figure)
     city, mean = figure.axes[0].lines[:2]
     assert city.get_xydata().tolist() == mean.get_xydata().tolist() == [[0.5, 20], [1, 10], [2, 5]]
 
 
 def test_equal_figures_are_equal_files(table, tmp_path):
     for name in "ab":
-        figures.save(figures.plot_psnr(table), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
+        style.save(bars.plot_scores(table, "psnr"), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "<dc:date>" not in (tmp_path / "a.svg").read_text()
 
 
 def test_names_are_no_formulas(read, tmp_path):
-    figure = figures.plot_psnr(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]))
-    figures.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
+    figure = bars.plot_scores(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]), "psnr")
+    style.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
 
 def test_many_experiments_look_different(read):
     table = read([row(f"e{n}", "city", 27.0) for n in range(40)])
-    assert len(set(figures._looks(table).values())) == 40
+    assert len(set(style.looks(table).values())) == 40
 
 
 def test_the_workflow_is_drawn_without_arrows_that_a_longer_way_makes_superfluous():
     edges = [("fetch", "index"), ("index", "train"), ("index", "score"), ("train", "score"), ("score", "plot")]
-    axes = figures.plot_workflow(edges).axes[0]
+    axes = graph.plot_workflow(edges).axes[0]
     texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
     assert set(texts) == {"fetch", "index", "train", "score", "plot"}
     assert [texts[rule][1] for rule in ("fetch", "index", "train", "score", "plot")] == [4, 3, 2, 1, 0]

@@ -3,12 +3,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
+from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
-from deepsr.evaluate.metrics import in_color_space, psnr, ssim, to_bgr
-from deepsr.evaluate.scoring import chroma
+from deepsr.evaluate.metrics import COLOR_SPACES, METRICS, chroma, in_color_space, psnr, ssim, to_bgr
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 BLURRED = upscale(degrade(FRAME, 4, "bicubic"), 4, "bicubic")
@@ -55,13 +56,17 @@ def test_what_cannot_be_compared_is_refused(metric):
         metric(np.zeros((4, 9)), np.zeros((4, 9)), border=2)
 
 
+@pytest.mark.parametrize("border", [0, 7])
 @pytest.mark.parametrize("peak", [1.0, 255])
-def test_ssim_agrees_with_scikit_image(peak):
-    a, b = luma(FRAME) / 255 * peak, luma(BLURRED) / 255 * peak
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": peak, "full": True}
-    _, everywhere = structural_similarity(a, b, **options)  # its mean has another crop
-    assert ssim(a, b, peak=peak) == pytest.approx(everywhere[5:-5, 5:-5].mean(), abs=1e-9)
-    assert 0.3 < ssim(a, b, peak=peak) < 0.95
+def test_ssim_agrees_with_scikit_image(peak, border):
+    a, b = FRAME / 255 * peak, BLURRED / 255 * peak
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": peak}
+    inside = np.s_[border : 96 - border, border : 120 - border]
+    expected = structural_similarity(a[inside], b[inside], channel_axis=2, **options)
+    assert ssim(a, b, border, peak) == pytest.approx(expected, abs=1e-10)
+    grey = structural_similarity(a[inside][..., 1], b[inside][..., 1], **options)
+    assert ssim(a[..., 1], b[..., 1], border, peak) == pytest.approx(grey, abs=1e-10)
+    assert 0.3 < expected < 0.95
 
 
 def test_ssim_of_colour_is_the_mean_over_channels():
@@ -74,22 +79,52 @@ def test_ssim_of_less_than_a_window_is_not_a_number():
     assert ssim(np.zeros((11, 40)), np.zeros((11, 40))) == 1
 
 
-def test_luma_in_matlabs_range():
-    """The formula of rgb2ycbcr in the BT.601 studio range, straight from RGB."""
-    picture = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
-    blue, green, red = picture.transpose(2, 0, 1) / 255.0
-    reference = 16 + 65.481 * red + 128.553 * green + 24.966 * blue
-    found = in_color_space(luma(picture) / 255, chroma(picture), "y_matlab") * 255
-    assert np.array_equal(found, np.round(found))
-    assert np.abs(found - reference).max() <= 1 and abs(np.mean(found - reference)) < 0.02
-    black_and_white = in_color_space(np.array([0.0, 1.0]), None, "y_matlab") * 255
-    assert black_and_white.tolist() == [16, 235]
+# B, G, R and the luma of MATLAB's formula: 16 + 65.481 R + 128.553 G + 24.966 B, with R, G and B in 0..1, rounded half up.
+@pytest.mark.parametrize(
+    "colour, expected",
+    [
+        ((0, 0, 0), 16),
+        ((255, 255, 255), 235),
+        ((0, 0, 255), 81),
+        ((0, 255, 0), 145),
+        ((255, 0, 0), 41),
+        ((128, 128, 128), 126),
+    ],
+)
+def test_luma_in_matlabs_range_by_hand(colour, expected):
+    assert in_color_space(None, np.full((2, 3, 3), colour, np.uint8), "y_matlab") * 255 == pytest.approx(
+        np.full((2, 3), expected)
+    )
 
 
-def test_matlabs_range_reads_1_32_dB_higher():
-    a, b = luma(FRAME) / 255, luma(BLURRED) / 255
-    matlab = psnr(*(in_color_space(y, None, "y_matlab") for y in (a, b)))
-    assert matlab - psnr(a, b) == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
+def test_luma_in_matlabs_range_agrees_with_scikit_image():
+    picture = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    found = in_color_space(None, picture, "y_matlab") * 255
+    # Halves are rounded up; the sum of the reference's floats may end just below one.
+    expected = np.floor(rgb2ycbcr(picture[..., ::-1])[..., 0] + 0.5 + 1e-9)
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_psnr_in_matlabs_range_is_that_of_rgb2ycbcr():
+    """Luma that is rounded twice, to 0..255 and then to 16..235, scores 0.008 dB less on these frames."""
+    found = psnr(*(in_color_space(None, picture, "y_matlab") for picture in (FRAME, BLURRED)))
+    exact = psnr(*(rgb2ycbcr(picture[..., ::-1])[..., 0] / 255 for picture in (FRAME, BLURRED)))
+    twice = psnr(*(np.floor(16 + 219 * (luma(picture) / 255) + 0.5) / 255 for picture in (FRAME, BLURRED)))
+    assert found == pytest.approx(exact, abs=0.003)
+    assert twice < exact - 0.005
+    assert found - psnr(luma(FRAME) / 255, luma(BLURRED) / 255) == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
+
+
+def test_the_config_knows_the_colour_spaces():
+    schema = yaml.safe_load((Path(__file__).parent.parent / "config/config.schema.yaml").read_text())
+    assert schema["$defs"]["evaluation"]["properties"]["color_space"]["enum"] == list(COLOR_SPACES)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_says_which_way_is_better(name):
+    truth, near, far = FRAME / 255, BLURRED / 255, 1 - FRAME / 255
+    better, worse = METRICS[name].function(truth, near, 0), METRICS[name].function(truth, far, 0)
+    assert (better > worse) == (METRICS[name].better == "higher") and METRICS[name].better in ("higher", "lower")
 
 
 def test_the_articles_luma_is_not_rounded():
@@ -97,11 +132,14 @@ def test_the_articles_luma_is_not_rounded():
     assert in_color_space(y, None, "y") is y
 
 
+def test_rgb_is_the_picture_itself():
+    assert np.array_equal(in_color_space(None, FRAME, "rgb"), FRAME / 255)
+
+
 def test_colour_goes_through_luma_and_chroma():
-    found = in_color_space(luma(FRAME) / 255, chroma(FRAME), "rgb")
-    assert found.shape == FRAME.shape
-    assert np.abs(found * 255 - FRAME).max() <= 2  # the rounding of YCrCb
-    assert np.array_equal(to_bgr(luma(FRAME) / 255.0, chroma(FRAME)), np.round(found * 255))
+    found = to_bgr(luma(FRAME) / 255.0, chroma(FRAME))
+    assert found.dtype == np.uint8 and found.shape == FRAME.shape
+    assert np.abs(found.astype(int) - FRAME).max() <= 2  # the rounding of YCrCb
 
 
 def test_colour_of_grey_is_grey():

@@ -15,10 +15,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_figures import row
 
-from deepsr.evaluate.scoring import table as make_table
+from deepsr.evaluate.metrics import METRICS, Metric
+from deepsr.evaluate.table import read_psnr, with_means
+from deepsr.files import sha256
 from deepsr.report import page as report
 from deepsr.report import provenance
-from deepsr.report.figures import read_table
 
 NASTY = """b<b>'"&é 東"""
 FLAGS = [
@@ -45,8 +46,8 @@ def page(tmp_path_factory):
         ("single", False, (0.25, 10.0)),
     ):
         rows += [row(name, clip, 26.0 + gain, oracle=oracle) for clip, gain in zip(("city", NASTY), gains, strict=True)]
-    make_table(rows).to_csv(folder / "psnr.csv", index=False, float_format="%.4f")
-    table = read_table(folder / "psnr.csv")
+    with_means(rows).to_csv(folder / "psnr.csv", index=False, float_format="%.4f")
+    table = read_psnr(folder / "psnr.csv")
 
     def picture(level):
         return np.full((200, 300, 3), level, np.uint8)
@@ -72,7 +73,7 @@ def page(tmp_path_factory):
                 "steps": 100,
                 "val_psnr_start": 24.0,
                 "val_psnr_kept": 24.5,
-                "kept_epoch": 2,
+                "kept_step": 50,
             }
         },
         "config": {"seed": 17, "experiments": {"deepsr": {"path": NASTY}}},
@@ -283,11 +284,18 @@ def test_the_printed_page_hides_what_cannot_be_pressed(browser):
 
 def test_infinite_and_missing_numbers_have_a_place_in_the_order():
     mean, cells = report._cells({**row("a", "flat", np.inf, np.inf), "gain": np.nan, "mean": True})
-    shown = dict(zip(report.COLUMNS, cells, strict=True))
+    shown = dict(zip(report.columns(), cells, strict=True))
     assert mean is True
     assert shown["psnr_deepsr"] == ("∞", "Infinity")
     assert shown["gain"] == ("–", "")
     assert shown["frames"] == ("10", "10.0")
+
+
+def test_any_metric_has_columns(monkeypatch):
+    monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "", ".3f", "lower"))
+    assert report.columns()["mae_deepsr"] == ("MAE DeepSR", ".3f")
+    assert list(report.columns())[2:8] == ["gain", *(f"{m}_{x}" for m, x in [
+        ("psnr", "bicubic"), ("psnr", "deepsr"), ("psnr", "lanczos"), ("ssim", "bicubic"), ("ssim", "deepsr")])]  # fmt: skip
 
 
 def test_durations():
@@ -343,7 +351,7 @@ def test_the_workflow_makes_a_report_that_is_traced_and_up_to_date(finished, cop
     project.run(*wanted)
     text = (project.path / "results/provenance.json").read_text(encoding="utf-8")
     facts = json.loads(text)
-    assert facts["table_sha256"] == provenance.sha256(project.path / "results/psnr.csv")
+    assert facts["table_sha256"] == sha256(project.path / "results/psnr.csv")
     assert facts["git"] == "not a git checkout"
     index = json.loads((project.path / "results/clips/tiny/tower.json").read_text())
     assert facts["clips"]["tiny"]["tower"]["sha256"] == index["sha256"]

@@ -1,15 +1,21 @@
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 from deepsr.data.degradation import degrade, lanczos, upscale
 from deepsr.data.frames import luma
 from deepsr.errors import InputError
-from deepsr.evaluate.metrics import psnr, ssim
-from deepsr.evaluate.scoring import FIRST, chroma, collect, frame_mean, incomplete, score_frame
+from deepsr.evaluate import scoring
+from deepsr.evaluate.examples import EXAMPLES, PICTURES, choose_examples, read_examples, write_examples
+from deepsr.evaluate.metrics import METRICS, Metric, chroma, in_color_space, psnr, ssim, to_bgr
+from deepsr.evaluate.scoring import score_clip, score_frame
+from deepsr.evaluate.table import collect, frame_mean, incomplete, read_psnr, summary
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 PROTOCOL = {"color_space": "y", "border": 0}
@@ -68,9 +74,12 @@ def test_scores_of_a_frame(degradation):
     assert scores["psnr_lanczos"] == pytest.approx(psnr(luma(lanczos(lr, 4)) / 255, truth, 4))
     assert scores["ssim_deepsr"] == pytest.approx(ssim(predicted, truth, 4))
     assert scores["psnr_bicubic_rgb"] == pytest.approx(psnr(bicubic / 255, FRAME / 255, 4))
+    coloured = to_bgr(predicted, chroma(bicubic))
+    for space in ("y_matlab", "rgb"):
+        expected = psnr(in_color_space(None, coloured, space), in_color_space(None, FRAME, space), 4)
+        assert scores[f"psnr_deepsr_{space}"] == pytest.approx(expected)
     assert scores["psnr_bicubic_y_matlab"] == pytest.approx(scores["psnr_bicubic"] + 1.32, abs=0.03)
-    assert np.array_equal(pictures["bicubic"], bicubic)
-    assert np.array_equal(chroma(bicubic).shape, (96, 120, 2))
+    assert np.array_equal(pictures["bicubic"], bicubic) and np.array_equal(pictures["deepsr"], coloured)
     assert np.abs(luma(pictures["deepsr"]) / 255 - predicted).mean() < 0.01
 
 
@@ -80,15 +89,17 @@ def test_the_main_columns_are_of_the_protocols_colour_space(space):
     scores, _ = score_frame(FRAME, lr, luma(FRAME).astype(np.float32) / 255 * 0.99, 4, "bicubic", space, 0)
     for name in ("psnr_bicubic", "psnr_deepsr", "ssim_bicubic", "ssim_deepsr", "psnr_lanczos"):
         assert scores[name] == scores[f"{name}_{space}"]
-    for other in ("y", "y_matlab", "rgb"):  # the others are there too
-        assert np.isfinite(scores[f"psnr_deepsr_{other}"])
+    sharper = in_color_space(luma(lanczos(lr, 4)) / 255, lanczos(lr, 4), space)
+    assert scores["psnr_lanczos"] == psnr(sharper, in_color_space(luma(FRAME) / 255, FRAME, space))
+    for other in ("y", "y_matlab", "rgb"):  # the others are there too, but for Lanczos
+        assert np.isfinite(scores[f"psnr_deepsr_{other}"]) and (f"psnr_lanczos_{other}" in scores) == (other == space)
 
 
 def test_luma_alone_cannot_be_perfect_in_colour():
     lr = degrade(FRAME, 4, "bicubic")
     scores, _ = score_frame(FRAME, lr, (luma(FRAME) / 255).astype(np.float32), 4, "bicubic", "y", 0)
-    assert scores["psnr_deepsr_y_matlab"] == np.inf and scores["psnr_deepsr_y"] > 140
-    assert 20 < scores["psnr_deepsr_rgb"] < 60
+    assert scores["psnr_deepsr_y"] > 140
+    assert 20 < scores["psnr_deepsr_rgb"] < scores["psnr_deepsr_y_matlab"] < 60
 
 
 def test_a_frame_without_error():
@@ -97,6 +108,196 @@ def test_a_frame_without_error():
     scores, _ = score_frame(grey, degrade(grey, 4, "bicubic"), predicted, 4, "bicubic", "y", 0)
     assert all(scores[name] == np.inf for name in scores if name.startswith("psnr"))
     assert all(scores[name] == pytest.approx(1) for name in scores if name.startswith("ssim"))
+
+
+@pytest.fixture
+def toy_metric(monkeypatch):
+    """The mean absolute error in grey levels, registered as "mae"."""
+
+    def mae(a, b, border):
+        return float(np.abs(a - b)[border : len(a) - border, border : a.shape[1] - border].mean() * 255)
+
+    monkeypatch.setitem(METRICS, "mae", Metric("MAE", mae, "grey levels", ".2f", "lower"))
+
+
+def test_a_metric_that_is_registered_is_in_every_table(toy_metric, collected):
+    lr = degrade(FRAME, 4, "bicubic")
+    scores, _ = score_frame(FRAME, lr, luma(FRAME).astype(np.float32) / 255, 4, "bicubic", "rgb", 4)
+    error = np.abs(upscale(lr, 4, "bicubic").astype(float) - FRAME)[4:-4, 4:-4].mean()
+    assert scores["mae_bicubic"] == scores["mae_bicubic_rgb"] == pytest.approx(error)
+    assert scores["mae_deepsr_y"] == pytest.approx(0, abs=1e-5) and scores["mae_lanczos"] > 0
+    result = collected(
+        (clip_of("single", "a"), pd.DataFrame([{"frame": 0, **scores, "example": ""}])),
+        (clip_of("single", "b"), pd.DataFrame([{"frame": 0, **scores, "mae_bicubic": 0.0, "example": ""}])),
+    )
+    assert result["mae_bicubic"].tolist() == pytest.approx([error, 0, error / 2])
+    columns = list(result)
+    assert columns[columns.index("ssim_deepsr") + 1 :][:2] == ["mae_bicubic", "mae_deepsr"]
+    assert {"mae_lanczos", "mae_deepsr_rgb", "mae_deepsr_y_matlab"} <= set(columns)
+
+
+# The examples of a clip.
+
+
+@pytest.mark.parametrize(
+    "gains, best, worst",
+    [
+        ([1, 3, -2, 0], 1, 2),
+        ([2], 0, 0),
+        ([np.nan, 1, -np.inf, 3, np.inf, 3, -2, -2], 3, 6),  # nan: no error in either; -inf: none in bicubic's, a flat frame
+        ([-np.inf, -5, -1], 2, 1),
+        ([np.nan, np.inf], 0, 0),
+    ],
+)
+def test_examples_have_the_largest_and_the_least_finite_gain(gains, best, worst):
+    assert choose_examples(gains) == {"best": best, "worst": worst}
+
+
+SETTINGS = {"scale": 4, "degradation": "bicubic", **PROTOCOL}
+
+
+class Clip:
+    """Frames of a clip: one without any error, a flat one that only bicubic enlarges without, and three real ones.
+
+    In those the network goes 0.2, 0.8 and 0.5 of the way from bicubic to the truth: frame 3 is the best and 2 the worst.
+    """
+
+    height, width = 48, 64
+
+    def __init__(self):
+        flat = np.full((48, 64, 3), 99, np.uint8)
+        self.frames = [flat, flat, *(FRAME[8 * i : 8 * i + 48, :64] for i in range(3))]
+        self.scored = []
+
+    def __len__(self):
+        return len(self.frames)
+
+    def hr(self, i):
+        return self.frames[i]
+
+    def lr(self, i):
+        return degrade(self.frames[i], 4, "bicubic")
+
+    def luma_of(self, i):
+        """The network's luma of frame i."""
+        bicubic, truth = luma(upscale(self.lr(i), 4, "bicubic")) / 255, luma(self.frames[i]) / 255
+        return bicubic + (0, 0, 0.2, 0.8, 0.5)[i] * (truth - bicubic) + (0, 0.1, 0, 0, 0)[i]
+
+    def score(self, checkpoint, made_from="this", stop=None, **changed):
+        """`score_clip` of this clip; it is interrupted at frame `stop`."""
+
+        def predict(i):
+            if i == stop:
+                raise KeyboardInterrupt
+            self.scored.append(i)
+            return self.luma_of(i)
+
+        return score_clip(self, range(len(self)), predict, SETTINGS | changed, checkpoint, made_from)
+
+
+def test_the_examples_of_a_clip_are_marked_and_pictured(tmp_path):
+    clip = Clip()
+    table, pictures = clip.score(tmp_path / "checkpoint.npz")
+    assert table["example"].tolist() == ["", "", "worst", "best", ""]
+    assert table["frame"].tolist() == [0, 1, 2, 3, 4]
+    assert table["psnr_deepsr"][0] == np.inf and table["psnr_deepsr"][1] == pytest.approx(20)
+    assert set(pictures) == set(EXAMPLES) and len(EXAMPLES) == 8
+    for which, i in (("best", 3), ("worst", 2)):
+        assert np.array_equal(pictures[f"{which}_hr.png"], clip.hr(i))
+        assert np.array_equal(pictures[f"{which}_lr.png"], clip.lr(i))
+        bicubic = upscale(clip.lr(i), 4, "bicubic")
+        assert np.array_equal(pictures[f"{which}_bicubic.png"], bicubic)
+        assert np.array_equal(pictures[f"{which}_deepsr.png"], to_bgr(clip.luma_of(i), chroma(bicubic)))
+    assert list(tmp_path.iterdir()) == []  # a short clip needs no checkpoint
+
+
+def test_examples_are_read_as_they_were_written(tmp_path):
+    table, pictures = Clip().score(tmp_path / "checkpoint.npz")
+    table.to_csv(tmp_path / "clip.1.csv", index=False)
+    write_examples(tmp_path / "clip.1", pictures)
+    examples = read_examples(tmp_path / "clip.1.csv")
+    assert [examples[which]["frame"] for which in ("best", "worst")] == [3, 2]
+    for which, example in examples.items():
+        assert example["psnr_deepsr"] == pytest.approx(table["psnr_deepsr"][example["frame"]])
+        assert example["psnr_bicubic"] == pytest.approx(table["psnr_bicubic"][example["frame"]])
+        assert all(np.array_equal(example[picture], pictures[f"{which}_{picture}.png"]) for picture in PICTURES)
+    (tmp_path / "clip.1/worst_lr.png").write_bytes(b"")
+    with pytest.raises(InputError, match="worst_lr.png: is damaged; delete it and .*clip.1.csv"):
+        read_examples(tmp_path / "clip.1.csv")
+
+
+def test_one_frame_may_be_the_best_and_the_worst(tmp_path):
+    clip = Clip()
+    clip.frames = clip.frames[:1]
+    table, pictures = clip.score(tmp_path / "checkpoint.npz")
+    assert table["example"].tolist() == ["best worst"]
+    table.to_csv(tmp_path / "clip.csv", index=False)
+    write_examples(tmp_path / "clip", pictures)
+    assert [example["frame"] for example in read_examples(tmp_path / "clip.csv").values()] == [0, 0]
+
+
+def test_a_border_that_leaves_nothing_is_refused(tmp_path):
+    with pytest.raises(InputError, match="evaluation.border: 24 leaves nothing of 64x48 frames"):
+        Clip().score(tmp_path / "checkpoint.npz", border=24)
+    assert len(Clip().score(tmp_path / "checkpoint.npz", border=23)[0]) == 5
+
+
+# Going on after an interruption.
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 4])
+def test_an_interrupted_scoring_goes_on_to_the_same_result(tmp_path, monkeypatch, caplog, stop):
+    caplog.set_level("INFO")
+    table, pictures = Clip().score(tmp_path / "other.npz")
+    monkeypatch.setattr(scoring, "SAVE_EVERY", 0)
+    with pytest.raises(KeyboardInterrupt):
+        Clip().score(tmp_path / "checkpoint.npz", stop=stop)
+    clip = Clip()
+    again, same_pictures = clip.score(tmp_path / "checkpoint.npz")
+    assert clip.scored == list(range(stop, 5))
+    assert (f"scoring continues at frame {stop}" in caplog.text) == (stop > 0)
+    assert again.to_csv() == table.to_csv()
+    assert set(same_pictures) == set(pictures)
+    assert all(np.array_equal(same_pictures[name], pictures[name]) for name in EXAMPLES)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-30], lambda data: b"", lambda data: data])
+def test_a_checkpoint_that_is_damaged_or_of_something_else_is_not_used(tmp_path, monkeypatch, caplog, damage):
+    monkeypatch.setattr(scoring, "SAVE_EVERY", 0)
+    path, clip = tmp_path / "checkpoint.npz", Clip()
+    with pytest.raises(KeyboardInterrupt):
+        Clip().score(path, made_from="other frames", stop=3)
+    path.write_bytes(damage(path.read_bytes()))
+    table, _ = clip.score(path)
+    assert clip.scored == [0, 1, 2, 3, 4] == table["frame"].tolist()
+    assert "checkpoint.npz: the checkpoint cannot be used (" in caplog.text and "scoring begins anew" in caplog.text
+
+
+def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
+    seconds, written = iter([0, 10, 60, 75, 134, 140, 141, 150]), []
+    monkeypatch.setattr(scoring, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(scoring, "_save", lambda path, made_from, rows, pictures: written.append(len(rows)))
+    Clip().score(tmp_path / "checkpoint.npz")
+    assert written == [2, 4]
+
+
+def test_a_killed_job_goes_on_from_its_checkpoint(finished, copy_of):
+    project = copy_of(finished)
+    project.replace("deepsr/evaluate/scoring.py", "SAVE_EVERY = 60 ", "SAVE_EVERY = 0 ")
+    loop = "        hr, lr = clip.hr(i), clip.lr(i)\n"
+    stop = '        if i == 4 and os.environ.get("STOP"):\n            os.kill(os.getpid(), 9)\n'
+    project.replace("deepsr/evaluate/scoring.py", loop, loop + stop)
+    project.replace("deepsr/evaluate/scoring.py", "import logging\n", "import logging\nimport os\n")
+    scores, log = (f"results/{folder}single/tiny/tower" for folder in ("experiments/", "logs/evaluate_clip/"))
+    pictures = {path.name: path.read_bytes() for path in (project.path / scores).iterdir()}
+    assert project.run(f"{scores}.csv", check=False, STOP="1").returncode
+    checkpoint = project.path / "results/experiments/single/tiny/.tower.checkpoint.npz"
+    assert checkpoint.exists()
+    project.run(f"{scores}.csv")
+    assert "scoring continues at frame 4" in (project.path / f"{log}.log").read_text()
+    assert not checkpoint.exists()
+    assert (project.path / f"{scores}.csv").read_bytes() == (finished.path / f"{scores}.csv").read_bytes()
+    assert {path.name: path.read_bytes() for path in (project.path / scores).iterdir()} == pictures
 
 
 # Means.
@@ -139,7 +340,17 @@ def test_columns_and_the_mark_of_the_oracle(collected):
     first = ["experiment", "dataset", "scale", "drafts", "sequence", "frames", "psnr_bicubic", "psnr_deepsr", "gain"]
     first += ["ssim_bicubic", "ssim_deepsr"]
     assert list(result.columns[: len(first)]) == first
-    assert list(result.columns[: len(FIRST)]) == FIRST and {"color_space", "border", "degradation"} <= set(FIRST)
+    then = [
+        "psnr_lanczos",
+        "ssim_lanczos",
+        "network",
+        "degradation",
+        "color_space",
+        "border",
+        "trained_on",
+        "infinite_frames",
+    ]
+    assert list(result.columns) == [*first, *then, "psnr_bicubic_y", "psnr_deepsr_y"]
     assert list(result["drafts"]) == ["gaussian (oracle)"] * 2 + ["motion"] * 2
 
 
@@ -152,6 +363,25 @@ def test_an_infinite_clip_is_written_as_inf_and_seen(collected, tmp_path):
     assert list(result["infinite_frames"]) == [2, 1, 3]
     result.to_csv(tmp_path / "psnr.csv", index=False)
     assert (tmp_path / "psnr.csv").read_text().splitlines()[1].split(",")[6] == "inf"
+
+
+def test_the_table_is_read_with_its_means_and_oracles(collected, tmp_path):
+    sigmas = {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}
+    result = collected(
+        (clip_of("single", "007"), frames([20], [21])), (clip_of("article", "NA", sigmas), frames([20], [29]))
+    )
+    result.to_csv(tmp_path / "psnr.csv", index=False, float_format="%.4f")
+    table = read_psnr(tmp_path / "psnr.csv")
+    assert table["sequence"].tolist() == ["007", "mean", "NA", "mean"]
+    assert table["mean"].tolist() == [False, True, False, True]
+    assert table["oracle"].tolist() == [False, False, True, True]
+    assert summary(table).splitlines()[1].split() == ["single", "bicubic", "demo", "007", "20.00", "21.00", "1.00"]
+
+
+def test_a_score_that_is_not_a_number_stays_one(collected):
+    """As SSIM of frames smaller than its window: a mean of the others would be another clip's."""
+    result = collected((clip_of("single", "a"), frames([20, 22], [21, 23], ssim=[np.nan, 0.5])))
+    assert np.isnan(result["ssim_deepsr"]).all() and result["psnr_deepsr"].tolist() == [22, 22]
 
 
 def test_names_of_clips_stay_as_they_are(collected):
@@ -175,3 +405,35 @@ def test_damaged_scores_are_named(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match="a.csv: is damaged .*delete it and run again"):
         collect([clip_of("single", "a")], [tmp_path / "a.csv"])
+
+
+def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
+    project, text = copy_of(finished), (ROOT / "docs/extending-metric.md").read_text()
+    diff = text.partition("```diff\n")[2].partition("```")[0]
+    subprocess.run(["patch", "-p1"], cwd=project.path, input=diff, text=True, check=True)
+    jobs = project.planned()
+    assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 3 and "train_network" not in jobs
+    project.run()
+    table = read_psnr(project.path / "results/psnr.csv")
+    oracle = table[table["oracle"]]
+    assert (oracle["mae_bicubic"] > oracle["mae_deepsr"]).all() and (table["mae_deepsr_rgb"] > 0).all()
+    assert (project.path / "results/figures/mae.svg").exists()
+    report = (project.path / "results/report.html").read_text()
+    assert "MAE DeepSR" in report and "MAE per clip" in report and f"{table['mae_deepsr'][0]:.4f}" in report
+
+
+def test_the_table_tells_how_given_lr_frames_are_enlarged(finished, copy_of):
+    project = copy_of(finished)
+    for name in sorted((ROOT / "tests/clips/tower").glob("*.png")):
+        lr = degrade(cv2.imread(str(name))[:96, :120], 4, "cv2")
+        (project.path / "lr/tower").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(project.path / "lr/tower" / name.name), lr)
+    project.config["datasets"]["given"] = {"source": "folder", "path": "tests/clips", "lr": "lr", "test": ["tower"]}
+    project.config["defaults"]["score"] = ["tiny", "given"]
+    project.run("results/psnr.csv")
+    table = read_psnr(project.path / "results/psnr.csv").set_index(["experiment", "dataset", "sequence"])
+    found = {key[:2]: value for key, value in table["degradation"].items()}
+    assert found["article", "tiny"] == "cv2" and found["article", "given"] == "given (cv2)"
+    assert found["single", "tiny"] == "bicubic" and found["single", "given"] == "given (bicubic)"
+    cv2s, bicubics = (table["psnr_bicubic"][name, "given", "tower"] for name in ("article", "single"))
+    assert cv2s == table["psnr_bicubic"]["article", "tiny", "tower"] and abs(cv2s - bicubics) > 0.1

@@ -11,31 +11,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from deepsr.report.figures import crop_window
+from deepsr.evaluate.metrics import METHODS, METRICS
+from deepsr.report.crops import crop_window
 
 USED = re.compile(r"used ([\d.]+) s of CPU and at most (\d+) MB of memory")  # as a job notes it in its log (scripts/job.py)
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
-COLUMNS = {  # of the table: title and number format
-    "experiment": ("experiment", ""),
-    "sequence": ("clip", ""),
-    "gain": ("gain in dB", "+.2f"),
-    "psnr_bicubic": ("PSNR bicubic", ".2f"),
-    "psnr_deepsr": ("PSNR DeepSR", ".2f"),
-    "psnr_lanczos": ("PSNR Lanczos", ".2f"),
-    "ssim_bicubic": ("SSIM bicubic", ".4f"),
-    "ssim_deepsr": ("SSIM DeepSR", ".4f"),
-    "dataset": ("data set", ""),
-    "drafts": ("drafts", ""),
-    "scale": ("scale", "d"),
-    "frames": ("frames", "d"),
-}
-CHARTS = {
-    "psnr": (
-        "PSNR per clip",
-        "Bars start at 0 dB; behind each stands the PSNR, and then the gain over bicubic. Experiments stand together if "
-        "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
-        "oracles: they see the ground truth.",
-    ),
+BARS = (
+    "Bars start at 0; behind each stands the value, and then its difference to bicubic's. Experiments stand together if "
+    "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
+    "oracles: they see the ground truth."
+)
+CHARTS = {  # title and caption, behind those of the metrics
     "gain": (
         "Gain over bicubic",
         "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
@@ -50,7 +36,7 @@ CHARTS = {
     "training": (
         "Training",
         "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
-        "filter if the experiment has a warm start. The circle is the epoch that was kept, the best one.",
+        "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
@@ -71,14 +57,27 @@ CROPS = (
 )
 
 
+def columns():
+    """The table's columns on the page: {name: (title, number format)}."""
+    scores = {
+        f"{name}_{method}": (f"{metric.title} {title}", metric.form)
+        for name, metric in METRICS.items()
+        for method, title in METHODS.items()
+    }
+    text = {"experiment": ("experiment", ""), "sequence": ("clip", "")}
+    facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
+    return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
+
+
 def render(table, provenance, used, charts, crops, examples):
     """The page as text.
 
-    table: of figures.read_table; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
-    charts: paths of SVG files, named as in CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
-    examples: {(experiment, dataset, clip): of figures.read_examples}.
+    table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
+    charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
+    examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
+    texts = {name: (f"{metric.title} per clip", BARS) for name, metric in METRICS.items()} | CHARTS
     parts = []
     for oracle in (False, True):
         rows = table[table["oracle"] == oracle]
@@ -107,10 +106,9 @@ def render(table, provenance, used, charts, crops, examples):
     )
     return environment.get_template("page.html").render(
         parts=parts,
-        columns=[(title, bool(form)) for title, form in COLUMNS.values()],
-        charts=[
-            (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in CHARTS.items() if name in charts
-        ],
+        metrics=METRICS.values(),
+        columns=[(title, bool(form)) for title, form in columns().values()],
+        charts=[(*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts],
         crops_caption=CROPS,
         provenance=provenance,
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
@@ -147,7 +145,7 @@ def duration(seconds):
 def _cells(row):
     """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by."""
     cells = []
-    for key, (_, form) in COLUMNS.items():
+    for key, (_, form) in columns().items():
         value = row[key]
         if not form:
             cells.append((value, None))

@@ -1,6 +1,5 @@
 """Where results come from: code, packages, machine, data. No names of hosts or users."""
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -8,12 +7,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-
-
-def sha256(path):
-    """Hash of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_state(root=ROOT):

@@ -1,0 +1,51 @@
+"""The frames of a clip that figures and the report show: those with the largest and the least gain over bicubic."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepsr.errors import InputError
+from deepsr.files import atomic
+from deepsr.tables import read_table
+
+PICTURES = ("hr", "lr", "bicubic", "deepsr")
+EXAMPLES = tuple(f"{which}_{picture}.png" for which in ("best", "worst") for picture in PICTURES)  # files of a scored clip
+
+
+def choose_examples(gains):
+    """{"best": the frame of the largest gain, "worst": that of the least}, the first one of several.
+
+    gains: dB, a value per frame. Only finite gains count, since a frame without error has none and a flat frame -inf;
+    if there are no others, it is frame 0.
+    """
+    gains = np.asarray(gains, dtype=float)
+    finite = np.isfinite(gains)
+    best, worst = np.where(finite, gains, -np.inf).argmax(), np.where(finite, gains, np.inf).argmin()
+    return {"best": int(best), "worst": int(worst)}
+
+
+def write_examples(folder, pictures):
+    """Write the pictures, {name in EXAMPLES: uint8 BGR}, into `folder`."""
+    for name, picture in pictures.items():
+        with atomic(Path(folder, name)) as part:
+            cv2.imwrite(str(part), picture)
+
+
+def read_examples(scores):
+    """A scored clip's examples: {"best": example, "worst": example}.
+
+    scores: path of the clip's CSV, whose column `example` says which frames these are; their pictures are in the folder
+    of the same name. An example has "frame" (number), "psnr_bicubic" and "psnr_deepsr" (dB), and the pictures "hr", "lr",
+    "bicubic" and "deepsr", uint8 (H, W, 3) BGR. Raises InputError if a file is damaged.
+    """
+    table, folder, examples = read_table(scores, ["frame"]), Path(scores).with_suffix(""), {}
+    for which in ("best", "worst"):
+        row = table[table["example"].str.contains(which, na=False)].iloc[0]  # one frame may be "best worst"
+        examples[which] = {"frame": int(row["frame"]), **row[["psnr_bicubic", "psnr_deepsr"]]}
+        for picture in PICTURES:
+            path = folder / f"{which}_{picture}.png"
+            examples[which][picture] = cv2.imread(str(path))
+            if examples[which][picture] is None:
+                raise InputError(f"{path}: is damaged; delete it and {scores}, and run again.")
+    return examples

@@ -1,0 +1,90 @@
+"""Bars and intervals: the scores of each clip and of the mean over clips."""
+
+import numpy as np
+
+from deepsr.evaluate.metrics import METRICS
+from deepsr.report import style
+from deepsr.report.bootstrap import bootstrap_interval
+from deepsr.report.style import GREY
+
+
+def plot_scores(table, name):
+    """Bars of a metric, for bicubic and every experiment, per clip and for the mean.
+
+    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS.
+    """
+    metric, looks, panels = METRICS[name], style.looks(table), style.panels(table)
+    counts = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
+    figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
+    for part, panel in zip(parts, panels, strict=True):
+        axes, y, ticks, longest = part.subplots(), 0, {}, 0
+        values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy()
+        end = values[np.isfinite(values)].max(initial=0) or 1
+        for clip, rows in style.clips(panel):
+            axes.text(0, y, f" {clip}", weight="bold", va="center")
+            bicubic = rows[f"{name}_bicubic"].iloc[0]
+            bars = [("bicubic", bicubic, {"color": GREY}, "")]
+            for row in rows.to_dict("records"):
+                color, _ = looks[row["experiment"]]
+                look = {"color": "white", "edgecolor": color, "hatch": "////"} if row["oracle"] else {"color": color}
+                # The table's gain is rounded after the subtraction.
+                gain = row["gain"] if name == "psnr" else row[f"{name}_deepsr"] - row[f"{name}_bicubic"]
+                text = f"  {gain:+{metric.form}}" if np.isfinite(gain) else ""
+                bars.append((row["experiment"], row[f"{name}_deepsr"], look, text))
+            for label, value, look, gain in bars:
+                y += 1
+                ticks[y] = label
+                axes.barh(y, min(value, end), height=0.8, **look)
+                text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else " no error"
+                axes.text(min(value, end), y, text, va="center")
+                longest = max(longest, len(text))
+            y += 1.4
+        axes.set_yticks(list(ticks), ticks.values())
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(y - 0.4, -0.7)
+        axes.set_xlim(0, (1 + 0.022 * longest) * end)  # room for the text behind the longest bar
+        unit = f" in {metric.unit}" if metric.unit else ""
+        axes.set_xlabel(f"{metric.title}{unit} ({metric.better} is better), and the difference to bicubic")
+    return figure
+
+
+def plot_gain(table, gains, seed):
+    """Gain over bicubic with 95% confidence intervals of the mean over frames.
+
+    gains: {(experiment, dataset, sequence): array of dB, a value per frame}; seed: of the bootstrap.
+    """
+    looks, panels = style.looks(table), style.panels(table)
+    counts = [sum(len(rows) + 1.4 for _, rows in style.clips(panel)) for panel in panels]
+    figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
+    for part, panel in zip(parts, panels, strict=True):
+        axes, y, ticks, ends = part.subplots(), 0, {}, [0.0]
+        for clip, rows in style.clips(panel):
+            ticks[y] = clip
+            for row in rows.itertuples():
+                y += 1
+                ticks[y] = row.experiment
+                keys = [key for key in gains if key[:2] == (row.experiment, row.dataset)]
+                values = [gains[key] for key in keys if row.mean or key[2] == row.sequence]
+                if not np.isfinite(row.gain):
+                    axes.text(0, y, " no error", va="center")
+                    continue
+                low, high = bootstrap_interval(values, seed)
+                color, marker = looks[row.experiment]
+                axes.hlines(y, low, high, color=color, linewidth=2, linestyle=(0, (2, 1)) if row.oracle else "solid")
+                axes.plot(row.gain, y, marker, color=color, markerfacecolor="white" if row.oracle else color, markersize=6)
+                text = f"{row.gain:+.2f}  [{low:+.2f}, {high:+.2f}]"
+                axes.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+                ends += [low, high, row.gain]
+            y += 1.4
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.set_yticks(list(ticks), ticks.values())
+        for tick, name in zip(axes.get_yticklabels(), ticks.values(), strict=True):
+            tick.set_weight("normal" if name in looks else "bold")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color="#e0e0e0")
+        axes.set_axisbelow(True)
+        axes.set_ylim(y - 0.6, -0.8)
+        margin = 0.06 * (max(ends) - min(ends) or 1)
+        axes.set_xlim(min(ends) - margin, max(ends) + margin)
+        axes.set_xlabel("gain over bicubic in dB (mean, 95% interval)")
+    return figure

@@ -1,0 +1,98 @@
+"""What all figures share: colours, panels and names, readable in grey and by colour-blind readers.
+
+Bicubic is grey everywhere. Experiments differ in colour and in marker or place, and are named where they are drawn. Oracle
+experiments get panels of their own, tinted and named, with hatched bars and dashed lines. `save` writes a figure.
+"""
+
+import itertools
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from deepsr.evaluate.metrics import COLOR_SPACES
+from deepsr.files import atomic
+
+# Okabe & Ito, Color Universal Design (2008); grey is bicubic's, black is text.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+GREY = "#8c8c8c"
+TINT = "#fdf0dc"
+ORACLE = "ORACLE (uses the ground truth)"
+WIDTH = 5.5  # inches; the text can be read on a phone's screen and in a paper's column and a half
+
+matplotlib.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "hatch.linewidth": 0.8,
+        "lines.linewidth": 1.4,
+        "lines.markersize": 4,
+        "text.parse_math": False,  # names of clips are no formulas
+        "svg.hashsalt": "deepsr",  # equal figures are equal files
+    }
+)
+
+
+def save(figure, png, svg, dpi):
+    """Write a figure as PNG and SVG; equal figures give equal files."""
+    with atomic(png) as part:
+        figure.savefig(part, dpi=dpi, facecolor=figure.get_facecolor())
+    with atomic(svg) as part:
+        figure.savefig(part, dpi=dpi, facecolor=figure.get_facecolor(), metadata={"Date": None})
+
+
+def cycle():
+    """Colours and markers, pairs that repeat only after 42 of them."""
+    return zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=True)
+
+
+def looks(table):
+    """{experiment: (colour, marker)}"""
+    return dict(zip(table["experiment"].unique(), cycle(), strict=False))
+
+
+def panels(table):
+    """Parts of the table whose rows compare: same ground truth, bicubic frame and protocol. Honest ones first."""
+    keys = ["oracle", "dataset", "scale", "degradation", "color_space", "border"]
+    return sorted((rows for _, rows in table.groupby(keys, sort=False)), key=lambda rows: rows["oracle"].iloc[0])
+
+
+def clips(panel):
+    """Yield (title, rows) for each clip of a panel in order, and last for the mean."""
+    for (mean, clip), rows in sorted(panel.groupby(["mean", "sequence"], sort=False), key=lambda item: item[0][0]):
+        yield "mean of the clips" if mean else clip, rows
+
+
+def panel_figure(panels, heights):
+    """A figure with a titled part for each panel: (figure, parts)."""
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    parts = np.atleast_1d(figure.subfigures(len(panels), 1, height_ratios=heights))
+    for part, panel in zip(parts, panels, strict=True):
+        row = panel.iloc[0]
+        degradation = row["degradation"]
+        frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
+        space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
+        border = f", border {row['border']} cut off" if row["border"] else ""
+        set_title(part, f"{row['dataset']}, x{row['scale']}, {frames}{space}{border}", row["oracle"])
+    return figure, parts
+
+
+def set_title(part, title, oracle):
+    """Title a figure or a part of it, tinted if it shows an oracle."""
+    part.set_facecolor(TINT if oracle else "white")
+    part.suptitle(f"{ORACLE}: {title}" if oracle else title, weight="bold", x=0.01, ha="left", fontsize=10)
+
+
+def label_ends(axes, ends, space=0.11):
+    """Name lines at their right ends; names less than `space` of the axis apart are moved. ends: [(y, name, colour)]"""
+    low, high = axes.get_ylim()
+    step, last = space * (high - low), -np.inf
+    for y, name, color in sorted((end for end in ends if np.isfinite(end[0])), key=lambda end: end[0]):
+        last = max(y, last + step)
+        axes.annotate(
+            name, (1.02, last), xycoords=("axes fraction", "data"), va="center", color=color, annotation_clip=False
+        )
