@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,12 @@ from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
 from deepsr.networks.onnx_export import Layer, to_onnx
-from deepsr.video.join import compare_video, join_parts
+from deepsr.video.compare import compare_video
+from deepsr.video.enlarge import _enlarge_chroma, upscale_image, upscale_part
+from deepsr.video.examine import find_cuts, plan_video
+from deepsr.video.join import join_parts
+from deepsr.video.plan import read_plan, write_plan
 from deepsr.video.source import choose_experiment, find_source
-from deepsr.video.upscale import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
 
 ROOT = Path(__file__).parent.parent
 SINGLE = {"kind": "bicubic"}
@@ -78,7 +82,8 @@ def bicubic(drafts):
 
 def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25):
     """All steps on one video: the plan, by way of JSON, and the path of the enlarged video."""
-    plan = json.loads(json.dumps(plan_video(source, rate)))
+    write_plan(plan_video(source, rate), folder / "plan.json")
+    plan = read_plan(folder / "plan.json")
     settings = {"scale": scale, "degradation": "bicubic", "crf": crf, "preset": "ultrafast"}
     pieces = [folder / f"part{part}.mp4" for part in range(parts)]
     for part, piece in enumerate(pieces):
@@ -189,7 +194,7 @@ def test_variable_frame_rate_is_kept(tmp_path, parts):
     pts = [0, 40, 47, 140, 180, 400, 407, 1000]
     source = write(tmp_path / "in.mkv", scene(8), pts=pts, time_base=Fraction(1, 1000))
     plan, enlarged = enlarge(source, tmp_path, parts=parts)
-    assert plan["pts"] == pts
+    assert plan.pts == tuple(pts)
     assert times(enlarged) == pytest.approx([t / 1000 for t in pts], abs=1e-6)
 
 
@@ -295,7 +300,7 @@ def test_parts_are_what_an_unsplit_run_makes(tmp_path):
         folder = tmp_path / str(parts)
         folder.mkdir()
         plan, enlarged = enlarge(source, folder, parts=parts, drafts=MOTION, predict=lambda drafts: drafts[0] / 255)
-        assert plan["cuts"] == [9]
+        assert plan.cuts == (9,)
         results.append(decode(enlarged))
     for result in results[1:]:
         assert len(result) == len(results[0]) == 17
@@ -321,17 +326,17 @@ def test_cuts():
     """Distances measured on film: a cut between two calm shots, one at the end of a fast pan, and no cut in a pan."""
     calm = [1.6, 2.5, 1.5, 46.7, 1.6, 1.3, 1.6]
     pan = [15.0, 17.2, 18.0, 19.8, 19.8, 19.8, 51.0, 2.0, 1.2, 1.1]
-    assert find_cuts([0.0, *calm]) == [4]
-    assert find_cuts([0.0, *pan]) == [7]
-    assert find_cuts([0.0, *pan[:6], *pan[5::-1]]) == []
-    assert find_cuts([0.0] * 20) == []
-    assert find_cuts([0.0, 40.0]) == [1]
-    assert find_cuts([0.0, 1, 1, 80, 80, 1, 1]) == [3, 4]  # a flash
-    assert find_cuts([]) == []
+    assert find_cuts([0.0, *calm]) == (4,)
+    assert find_cuts([0.0, *pan]) == (7,)
+    assert find_cuts([0.0, *pan[:6], *pan[5::-1]]) == ()
+    assert find_cuts([0.0] * 20) == ()
+    assert find_cuts([0.0, 40.0]) == (1,)
+    assert find_cuts([0.0, 1, 1, 80, 80, 1, 1]) == (3, 4)  # a flash
+    assert find_cuts([]) == ()
 
 
 def test_quick_motion_is_no_cut(tmp_path):
-    assert plan_video(write(tmp_path / "in.mp4", scene(20, step=6)))["cuts"] == []
+    assert plan_video(write(tmp_path / "in.mp4", scene(20, step=6))).cuts == ()
 
 
 def network(path, n_drafts, channels=8):
@@ -367,17 +372,20 @@ def test_video_scores_what_evaluation_says(tmp_path):
 
 
 MEMORY = """
-import json, re, sys
+import re, sys
 from functools import partial
-from deepsr.video.upscale import plan_video, upscale_part
+from deepsr.video.enlarge import upscale_part
+from deepsr.video.examine import plan_video
 from deepsr.video.join import join_parts
+from deepsr.video.plan import read_plan, write_plan
 from deepsr.networks.inference import Predictor, predict_frame
 source, network, output = sys.argv[1:]
-plan = json.loads(json.dumps(plan_video(source)))
+write_plan(plan_video(source), output + ".json")
+plan = read_plan(output + ".json")
 upscale_part(source, plan, 0, 1, output, scale=2, degradation="cv2", drafts={"kind": "bicubic"},
              predict=partial(predict_frame, Predictor(network)), preset="ultrafast")
 join_parts(source, plan, [output], output + ".joined.mp4")
-print(plan["frames"], re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is the parent's too
+print(plan.frames, re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is the parent's too
 """
 
 
@@ -446,8 +454,8 @@ def test_truncated_files(tmp_path, caplog):
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     plan, enlarged = enlarge(cut, tmp_path)
-    assert 20 < plan["frames"] < 55
-    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+    assert 20 < plan.frames < 55
+    assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
     assert "cut.mkv: truncated or damaged?" in caplog.text
     whole = write(tmp_path / "whole.mp4", noise)
     lost = tmp_path / "lost.mp4"
@@ -462,8 +470,8 @@ def test_damage_in_the_middle_is_passed_over(tmp_path, caplog):
     data[middle : middle + 4000] = bytes(4000)
     source.write_bytes(data)
     plan, enlarged = enlarge(source, tmp_path)
-    assert 25 < plan["frames"] <= 50
-    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+    assert 25 < plan.frames <= 50
+    assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
 
 
 def test_change_of_size_is_refused(tmp_path):
@@ -498,7 +506,7 @@ def test_damaged_part_is_refused(tmp_path):
     shutil.copy(parts[1], parts[2])
     join_parts(source, plan, parts, tmp_path / "same.mp4")
     with pytest.raises(InputError, match="part0.mp4: does not hold the 4 frames"):
-        join_parts(source, {**plan, "frames": 10, "pts": [*range(10)]}, parts[:2] + parts[:1], tmp_path / "x.mp4")
+        join_parts(source, replace(plan, pts=tuple(range(10))), parts[:2] + parts[:1], tmp_path / "x.mp4")
     parts[1].write_bytes(parts[1].read_bytes()[:300])
     with pytest.raises(InputError, match="part1.mp4"):
         join_parts(source, plan, parts, tmp_path / "x.mp4")
@@ -570,7 +578,7 @@ def test_awkward_names(tmp_path, name, monkeypatch):
     source = Path(name)
     os.rename(write(tmp_path / "in.mp4", scene(3)), source)
     plan, _ = enlarge(source, Path("."))
-    assert plan["frames"] == 3
+    assert plan.frames == 3
 
 
 def test_progress_is_reported(tmp_path, monkeypatch, caplog):
