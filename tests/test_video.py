@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
@@ -28,6 +29,7 @@ from deepsr.video.examine import find_cuts, plan_video
 from deepsr.video.join import join_parts
 from deepsr.video.plan import read_plan, write_plan
 from deepsr.video.source import choose_experiment, find_source
+from deepsr.video.times import increasing
 
 ROOT = Path(__file__).parent.parent
 SINGLE = {"kind": "bicubic"}
@@ -53,6 +55,8 @@ def write(path, frames, codec="libx264", pixels="yuv420p", rate=25, pts=None, ti
         stream.pix_fmt = pixels
         if "rotation" in settings:
             stream.set_display_rotation(settings.pop("rotation"))
+        if "matrix" in settings:
+            stream.set_display_matrix(settings.pop("matrix"))
         for name, value in settings.items():
             setattr(stream.codec_context, name, value)
         if time_base:
@@ -189,6 +193,150 @@ def test_sound_and_pictures_stay_together(tmp_path):
     assert lag(enlarged) == pytest.approx(lag(source), abs=1e-3)
 
 
+def remux(source, target, change):
+    """Copy a video file packet by packet after `change(packet, number)`, a number for each packet of a kind."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {stream: new.add_stream_from_template(stream) for stream in old.streams}
+        numbers = dict.fromkeys(old.streams, 0)
+        for packet in old.demux():
+            if packet.size:
+                change(packet, numbers[packet.stream])
+                numbers[packet.stream] += 1
+                packet.stream = streams[packet.stream]
+                new.mux(packet)
+    return target
+
+
+def first_times(path):
+    """Seconds at which each kind of track starts."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}
+
+
+@pytest.mark.parametrize("name", ["in.ts", "in.mkv"])
+def test_one_bad_time_stamp_moves_nothing(tmp_path, caplog, name):
+    """A file that starts at 10 s, with one time stamp twice."""
+
+    def late(packet, number):
+        packet.dts += round(10 / packet.time_base)
+        packet.pts = packet.dts
+        if packet.stream.type == "video":  # later than dts, so that a duplicate may be written
+            packet.pts = packet.dts + round((0.08 if number != 7 else 0.04) / packet.time_base)
+
+    source = remux(write(tmp_path / name, scene(25), audio=["mp2"]), tmp_path / f"late_{name}", late)
+    assert times(source)[7] == times(source)[6] > 10
+    _, enlarged = enlarge(source, tmp_path)
+    assert "1 time stamps of its frames are missing or out of order" in caplog.text
+    before, after = first_times(source), first_times(enlarged)
+    assert after["video"] - after["audio"] == pytest.approx(before["video"] - before["audio"], abs=2e-3)
+    assert np.diff(times(enlarged)) == pytest.approx(1 / 25, abs=1e-3)
+    assert abs(after["audio"]) < 0.03
+
+
+@pytest.mark.parametrize(
+    "stamps, times",
+    [
+        ([0, 40, 47, 140, 5000], [0, 40, 47, 140, 5000]),
+        ([-40, 0, 40], [-40, 0, 40]),
+        ([], []),
+        ([None, None, None], [0, 40, 80]),
+        ([None, None, 1000, 1040], [920, 960, 1000, 1040]),
+        ([1000, None, None, 1120], [1000, 1040, 1080, 1120]),
+        ([0, 40, 40, 120], [0, 40, 80, 120]),  # twice
+        ([0, 40, 9999, 120, 160], [0, 40, 80, 120, 160]),  # far ahead
+        ([0, 80, 40, 120], [0, 20, 40, 120]),  # exchanged
+        ([0, 40, 40], [0, 40, 80]),
+        ([0, 40, 80, 80, 80, 81, 120], [0, 40, 80, 84, 88, 104, 120]),  # more frames than there is time for
+        ([1000, 1040, 0, 40, 80], [1000, 1040, 1080, 1120, 1160]),  # two recordings
+        ([1000, 1040, 500, 540, 0, 40], [1000, 1040, 1080, 1120, 1160, 1200]),
+        ([0, 40, 90000, 90040], [0, 40, 90000, 90040]),  # a gap
+    ],
+)
+def test_time_stamps_in_order(stamps, times):
+    assert list(increasing(stamps, 40)) == times
+
+
+@pytest.mark.parametrize("audio", [["mp2"], ["aac", "ac3"]])
+def test_two_recordings_in_one_file(tmp_path, audio):
+    once = write(tmp_path / "a.ts", scene(50), audio=audio)
+    twice = tmp_path / "c.ts"
+    twice.write_bytes(once.read_bytes() * 2)
+    plan, enlarged = enlarge(twice, tmp_path)
+    assert plan.frames == 100
+    assert times(enlarged)[-1] == pytest.approx(99 / 25, abs=0.1)
+    for before, after in zip(sound(twice), sound(enlarged), strict=True):
+        assert len(after) == len(before)
+    with av.open(str(enlarged)) as container:
+        for track in container.streams.audio:
+            assert float(track.duration * track.time_base) == pytest.approx(4, abs=0.15)
+
+
+@pytest.mark.parametrize("name, codec", [("in.mkv", "alac"), ("in.nut", "flac"), ("in.mkv", "flac"), ("in.nut", "mp2")])
+def test_the_last_sound_is_kept_where_packets_have_no_duration(tmp_path, name, codec):
+    source = write(tmp_path / name, scene(25), audio=[codec])
+    _, enlarged = enlarge(source, tmp_path)
+    assert sound(enlarged) == sound(source) != []
+
+
+@pytest.mark.parametrize(
+    "name, codec, audio",
+    [
+        ("in.ts", "libx264", ["mp2"]),
+        ("in.ts", "mpeg2video", ["aac", "ac3"]),
+        ("in.mkv", "libx264", ["aac", "eac3"]),
+        ("in.avi", "mpeg4", ["libmp3lame", "pcm_s16le"]),
+        ("in.nut", "mpeg4", ["flac"]),
+        ("in.mp4", "libx264", ["aac"]),
+    ],
+)
+def test_damaged_files_are_enlarged_or_refused(tmp_path, name, codec, audio):
+    """Bytes changed, blanked, cut off and doubled at random: never a traceback, and every frame planned is joined."""
+    data = write(tmp_path / name, scene(25), codec, audio=audio).read_bytes()
+    joined = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(data)
+        for place in rng.integers(len(data) // 20, len(data), 3 ** (seed % 4)):
+            damaged[place] = rng.integers(256)
+        blank = rng.integers(len(data))
+        damaged[blank : blank + 3000 * (seed % 2)] = bytes(len(damaged[blank : blank + 3000 * (seed % 2)]))
+        damaged = damaged * 2 if seed % 3 == 0 else damaged[: round(len(data) * rng.uniform(0.5, 1))]
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            plan_video(tmp_path / name)
+        except InputError:
+            continue
+        plan, enlarged = enlarge(tmp_path / name, tmp_path, parts=2)
+        assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
+        joined += 1
+    assert joined >= (4 if name != "in.mp4" else 1)  # whose index lies at its end
+
+
+def test_damaged_sound_between_pictures_costs_itself_only(tmp_path, caplog):
+    """The muxer notices what is wrong with E-AC-3 when it is handed the next picture."""
+    source = write(tmp_path / "in.mkv", scene(50), audio=["eac3"])
+    data = source.read_bytes()
+    for packet in sound(source)[0][5:40:7]:
+        data = data.replace(packet, b"\xff" * 8 + packet[8:])
+    source.write_bytes(data)
+    _, enlarged = enlarge(source, tmp_path)
+    assert "5 damaged packets of its sound are left out" in caplog.text
+    assert probe(enlarged, "nb_read_frames") == ["50"]
+    assert len(sound(enlarged)[0]) == len(sound(source)[0]) - 5
+
+
+def test_sound_of_unknown_kind_is_left_out(tmp_path, caplog):
+    source = write(tmp_path / "in.avi", scene(5), "mpeg4", audio=["libmp3lame", "ac3"])
+    data = source.read_bytes()
+    kind = data.index(b"\x55\x00", data.index(b"auds"))  # the WAVE format tag of MP3
+    source.write_bytes(data[:kind] + b"\xee\xee" + data[kind + 2 :])
+    plan, enlarged = enlarge(source, tmp_path)
+    assert plan.sound == ("none", "copy")
+    assert "audio track 1, of kind unknown, cannot be decoded and is left out" in caplog.text
+    assert sound(enlarged) == sound(source)[1:]
+
+
 @pytest.mark.parametrize("parts", [1, 4])
 def test_variable_frame_rate_is_kept(tmp_path, parts):
     pts = [0, 40, 47, 140, 180, 400, 407, 1000]
@@ -258,6 +406,44 @@ def test_kinds_of_pictures(tmp_path, caplog, scale, codec, pixels, size, setting
             expected, after = luma(expected), luma(after)
         difference = np.abs(after.astype(int) - expected)
         assert np.median(difference) <= 3, np.median(difference)
+
+
+@pytest.mark.parametrize(
+    "name, codec, pixels",
+    [
+        ("in.mkv", "libx264rgb", "rgb24"),
+        ("in.mov", "png", "rgb24"),
+        ("in.apng", "apng", "rgba"),
+        ("in.mkv", "ffv1", "bgr0"),
+        ("in.gif", "gif", "pal8"),
+    ],
+)
+@pytest.mark.parametrize("color_range", [0, 1, 2])
+def test_rgb_keeps_its_contrast(tmp_path, name, codec, pixels, color_range):
+    """Whatever range the file claims: black and white are that for the network, and in the result."""
+    frame = np.repeat(np.linspace(0, 255, 64).round().astype(np.uint8), 3).reshape(1, 64, 3).repeat(48, axis=0)
+    source = write(tmp_path / name, [frame] * 2, codec, pixels if codec != "gif" else "gray", color_range=color_range)
+    seen = []
+
+    def predict(drafts):
+        seen.extend([drafts[-1].min(), 255 - drafts[-1].max()])
+        return bicubic(drafts)
+
+    _, enlarged = enlarge(source, tmp_path, predict=predict)
+    assert len(seen) == 4 and max(seen) <= 3
+    with av.open(str(enlarged)) as container:
+        shown = next(container.decode(video=0)).to_ndarray(format="bgr24")
+    assert np.abs(shown.astype(int) - upscale(frame, 2, "bicubic")).max() <= 8
+
+
+def test_a_range_that_changes_midway_is_converted(tmp_path):
+    grey = [np.full((48, 64, 3), 126, np.uint8)] * 3
+    limited, full = (write(tmp_path / f"{i}.ts", grey, "mpeg2video", color_range=i) for i in (1, 2))
+    both = tmp_path / "both.ts"
+    both.write_bytes(limited.read_bytes() + full.read_bytes())
+    _, enlarged = enlarge(both, tmp_path)
+    levels = [int(np.median(y)) for y, _, _ in decode(enlarged)]
+    assert len(levels) == 6 and np.ptp(levels) <= 2, levels
 
 
 @pytest.mark.parametrize("color_range, known", [(1, [0, 0, 100, 255, 255]), (2, [9, 16, 102, 235, 240])])
@@ -436,6 +622,12 @@ def test_a_playlist_cannot_pull_in_other_files(tmp_path):
         assert "playlist.mp4: cannot be opened as a video" in refusal(playlist)
 
 
+def test_video_of_unknown_kind_is_refused(tmp_path):
+    source = write(tmp_path / "in.avi", scene(5), "mpeg4")
+    source.write_bytes(source.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    assert "in.avi: its video is of a kind that cannot be decoded" in refusal(source)
+
+
 def test_sound_alone_is_refused(tmp_path):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
@@ -516,6 +708,49 @@ def test_damaged_part_is_refused(tmp_path):
     assert not (tmp_path / "x.mp4").exists()
 
 
+def test_a_plan_outlives_its_file(tmp_path):
+    source = write(
+        tmp_path / "in.mkv", scene(9) + scene(5, seed=1), audio=["flac"], sample_aspect_ratio=Fraction(16, 15), rotation=90
+    )
+    plan = plan_video(source)
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+    assert (plan.frames, plan.cuts, plan.sound, plan.aspect) == (14, (9,), ("copy",), Fraction(16, 15))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / f"{i}.png"), scene(1)[0])
+    plan = plan_video(folder, 29.97)
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+    assert (plan.images, plan.rate) == (("0.png", "1.png", "2.png"), Fraction(2997, 100))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace('"width"', '"wide"'),
+        lambda text: text.replace('"pts": [0, ', '"pts": [9, '),
+        lambda text: text.replace('"pts": [0, ', '"pts": ["0", '),
+        lambda text: text.replace('"rate": "25"', '"rate": "1/0"'),
+        lambda text: text.replace('"rate": "25"', '"rate": "fast"'),
+        lambda text: text.replace('"rate": "25", ', ""),
+        lambda text: text + "\udc80",
+    ],
+)
+def test_a_damaged_plan_is_refused(tmp_path, damage):
+    path = tmp_path / "plan.json"
+    write_plan(plan_video(write(tmp_path / "in.avi", scene(3), "mpeg4")), path)
+    whole = path.read_text()
+    assert damage(whole) != whole
+    path.write_bytes(damage(whole).encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match="plan.json: is damaged .*delete it and run again"):
+        read_plan(path)
+
+
 def test_folder_of_frames(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -527,6 +762,35 @@ def test_folder_of_frames(tmp_path):
     for frame, (y, _, _) in zip(frames, decode(enlarged), strict=True):
         expected = 16 + upscale(luma(frame), 2, "bicubic") * (219 / 255)
         assert np.abs(y - expected).max() < 5 and np.abs(y - expected).mean() < 1
+
+
+def photograph(path, image, orientation):
+    """A JPEG file of a BGR image that is to be turned as EXIF's `orientation` says."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image[..., ::-1]).save(path, exif=exif, quality=95, subsampling=0)
+
+
+def test_frames_of_a_folder_are_turned_as_their_exif_data_say(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = scene(1, 48, 64)[0]
+    for i in range(3):
+        photograph(folder / f"{i}.jpg", np.rot90(image), 6)  # 6: to be turned by a quarter, clockwise
+    _, enlarged = enlarge(folder, tmp_path)
+    assert probe(enlarged, "width", "height") == [128, 96]
+    expected = 16 + upscale(luma(image), 2, "bicubic") * (219 / 255)
+    assert np.abs(decode(enlarged)[0][0] - expected).mean() < 2
+    photograph(folder / "1.jpg", np.rot90(image), 1)
+    assert "changes from 64x48 to 48x64 at frame 1" in refusal(folder)
+
+
+def test_a_still_image_too_large_is_refused_by_its_size_as_shown(tmp_path):
+    settings = {"scale": 4, "degradation": "bicubic", "drafts": SINGLE, "predict": bicubic}
+    for orientation, size in ((1, "3000x1000"), (6, "1000x3000")):
+        photograph(tmp_path / "in.jpg", np.zeros((1000, 3000, 3), np.uint8), orientation)
+        with pytest.raises(InputError, match=f"in.jpg: {size} at scale 4 exceeds"):
+            upscale_image(tmp_path / "in.jpg", tmp_path / "out.png", **settings)
 
 
 def test_still_image(tmp_path):
@@ -546,16 +810,29 @@ def test_still_image(tmp_path):
         upscale_image(tmp_path / "in.png", tmp_path / "x.png", **{**settings, "drafts": oracle})
 
 
-@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
-def test_comparison_shows_both_upright(tmp_path, rotation):
-    source = write(
-        tmp_path / "in.mp4", scene(10, 72, 128), rotation=rotation, sample_aspect_ratio=Fraction(4, 3), audio=["aac"]
-    )
+# Display matrices: a point (x, y) is shown at (a x + c y, b x + d y) for [a, b, 0, c, d, 0, 0, 0, 1], which are counted
+# in units of 1/65536, the 1 in units of 1/2^30.
+TURNS = [
+    (1, 0, 0, 1),
+    (0, 1, -1, 0),
+    (-1, 0, 0, -1),
+    (0, -1, 1, 0),
+    (-1, 0, 0, 1),
+    (1, 0, 0, -1),
+    (0, 1, 1, 0),
+    (0, -1, -1, 0),
+]
+
+
+@pytest.mark.parametrize("a, b, c, d", TURNS)
+def test_comparison_shows_both_upright(tmp_path, a, b, c, d):
+    matrix = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
+    source = write(tmp_path / "in.mp4", scene(10, 72, 128), matrix=matrix, sample_aspect_ratio=Fraction(4, 3), audio=["aac"])
     plan, enlarged = enlarge(source, tmp_path, predict=lambda drafts: np.zeros(drafts.shape[1:]))
     output = tmp_path / "compare.mp4"
     compare_video(source, plan, enlarged, output, scale=2, degradation="bicubic", crf=0, preset="ultrafast")
     upright = probe(output, "width", "height", "sample_aspect_ratio", "side_data_list", "nb_read_frames")
-    size = [256, 144, "4:3"] if rotation % 180 == 0 else [144, 256, "3:4"]
+    size = [256, 144, "4:3"] if b == 0 else [144, 256, "3:4"]
     assert upright == [*size, None, "10"]
     assert times(output) == pytest.approx(times(source), abs=1e-4)
     # As a player shows it: FFmpeg itself turns the source.

@@ -90,7 +90,7 @@ def packets(container, stream, damage):
     """The packets up to the first that cannot be read; last, None or an empty packet, which empties the decoder."""
     try:
         yield from container.demux(stream)
-    except FFmpegError as error:
+    except (FFmpegError, IndexError) as error:  # the latter is PyAV's for streams that the header does not announce
         damage.append(error)
         yield None
 

@@ -137,7 +137,7 @@ def _times(source, told, stamps, last_duration):
         time_base, last_duration = 1 / rate, 1
         stamps = range(round(told["start"] * rate), round(told["start"] * rate) + len(stamps))
     step = max(1, round(1 / rate / time_base))
-    pts = tuple(increasing(stamps, step, round(1 / time_base)))
+    pts = tuple(increasing(stamps, step))
     if changed := sum(before != after for before, after in zip(stamps, pts, strict=True)):
         log.warning("%s: %d time stamps of its frames are missing or out of order, and are guessed.", source, changed)
     return {"time_base": time_base, "pts": pts, "last_duration": last_duration or step}

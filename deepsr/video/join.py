@@ -22,14 +22,23 @@ def join_parts(source, plan, parts, output):
     as AAC, as the plan says; what of them mp4 does not take, damaged packets, is left out, and the log says how much.
     Raises InputError if a part lacks frames.
     """
+    with atomic(output) as file:
+        _write(source, plan, parts, file)
+        with open_video(file) as joined:
+            if (frames := joined.streams.video[0].frames) != plan.frames:
+                raise InputError(
+                    f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}."
+                )
+
+
+def _write(source, plan, parts, file):
     with ExitStack() as stack:
-        file = stack.enter_context(atomic(output))
         target = stack.enter_context(av.open(f"file:{file}", "w", format="mp4", options={"movflags": "+faststart"}))
         filled = [path for part, path in enumerate(parts) if plan.part(part, len(parts))]
         first = stack.enter_context(open_video(filled[0])).streams.video[0]
-        pictures = target.add_stream_from_template(first)
-        pictures.time_base = plan.time_base
-        queues = [_pictures(plan, parts, pictures, first.codec_context.extradata)]
+        stream = target.add_stream_from_template(first)
+        stream.time_base = plan.time_base
+        queues = [_pictures(plan, parts, stream, first.codec_context.extradata)]
         if plan.images is None:
             origin = stack.enter_context(open_video(source))
             target.metadata.update(origin.metadata)
@@ -38,12 +47,15 @@ def join_parts(source, plan, parts, output):
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))
         lost = 0
-        # In order of time, as the muxer holds packets back until it has some of every stream.
+        # In order of time, as the muxer holds packets back until it has some of every stream. So an error may be told when
+        # a later packet is handed over, which is written nevertheless: E-AC-3 between pictures shows it.
         for packet in heapq.merge(*queues, key=lambda packet: packet.dts * packet.time_base):
             try:
                 target.mux(packet)
-            except (FFmpegError) as error:
+            except OSError:  # a full disk
                 raise
+            except FFmpegError:
+                lost += 1
         if lost:
             log.warning("%s: %d damaged packets of its sound are left out.", source, lost)
 
@@ -66,7 +78,7 @@ def _pictures(plan, parts, stream, extradata):
                     packet.pts = packet.dts = plan.pts[number] - start
                     packet.duration = ends[number] - plan.pts[number]
                     yield packet
-            except ValueError as error:  # FFmpeg's errors of damaged data are of this kind, too
+            except (FFmpegError, ValueError) as error:
                 raise InputError(
                     f"{path}: does not hold the {len(numbers)} frames planned ({error}); delete it and run again."
                 ) from error

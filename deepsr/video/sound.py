@@ -90,10 +90,9 @@ def _in_order(sound, track):
     first = next(twin, None)
     if first is None:
         return
-    second = round(1 / first.time_base)
-    distance = first.duration or max(1, second * (codec.frame_size or 1024) // codec.sample_rate)
+    distance = first.duration or max(1, round((codec.frame_size or 1024) / codec.sample_rate / first.time_base))
     stamps = (packet.pts if packet.dts is None else packet.dts for packet in chain([first], twin))
-    timed = zip(sound, increasing(stamps, distance, second), strict=True)
+    timed = zip(sound, increasing(stamps, distance), strict=True)
     for (packet, time), (_, following) in pairwise(chain(timed, [(None, None)])):
         distance = distance if following is None else following - time
         packet.pts = packet.dts = time
@@ -106,9 +105,7 @@ def _encode(sound, track, added):
     _decoder(track)
     for packet in chain(sound, [None]):
         try:
-            frames = track.decode(packet)
-        except FFmpegError:
+            yield from [coded for frame in track.decode(packet) for coded in added.encode(frame)]
+        except (FFmpegError, ValueError):
             continue
-        for frame in frames:
-            yield from added.encode(frame)
     yield from added.encode(None)

@@ -3,24 +3,24 @@
 from itertools import chain, pairwise
 
 
-def increasing(stamps, step, second):
+def increasing(stamps, step):
     """Yield a time for each of `stamps` so that times increase; stamps that are in order stay as they are.
 
-    stamps: integers, None where one is missing; step: the usual distance of two; second: how many units make one second.
+    stamps: integers, None where one is missing; step: the usual distance of two.
     A missing stamp follows the one before it by `step`. One that does not lie between its neighbours is put halfway
-    between them. Where stamps go back by more than a second, recordings have been put one after the other: what follows is
-    shifted so that it goes on from there.
+    between them, or as near as it can be. Where stamps go back by more than ten steps, recordings have been put one after
+    the other: what follows is shifted so that it goes on from there.
     """
-    shift, before = 0, None
+    shift, before, least = 0, None, max(1, step // 10)
     for stamp, following in pairwise(chain(_filled(stamps, step), [None])):
         if before is not None:
-            if stamp + shift < before - second:
+            if stamp + shift < before - 10 * step:
                 shift = before + step - stamp
             stamp += shift
             if following is None:
                 stamp = stamp if stamp > before else before + step
             elif stamp <= before or before < following + shift < stamp:
-                stamp = max((before + following + shift) // 2, before + 1)
+                stamp = max((before + following + shift) // 2, before + least)
         yield stamp
         before = stamp
 
