@@ -333,7 +333,7 @@ def test_sound_of_unknown_kind_is_left_out(tmp_path, caplog):
     source.write_bytes(data[:kind] + b"\xee\xee" + data[kind + 2 :])
     plan, enlarged = enlarge(source, tmp_path)
     assert plan.sound == ("none", "copy")
-    assert "audio track 1, of kind unknown, cannot be decoded and is left out" in caplog.text
+    assert "audio track 1, of kind unknown, cannot be put into mp4 and is left out" in caplog.text
     assert sound(enlarged) == sound(source)[1:]
 
 
@@ -849,6 +849,26 @@ def test_comparison_shows_both_upright(tmp_path, a, b, c, d):
         assert min(np.abs(left - wide).mean(), np.abs(left - expected).mean()) < 2
 
 
+def test_a_comparison_with_half_a_video_is_refused(tmp_path):
+    plan, enlarged = enlarge(write(tmp_path / "in.mp4", scene(9)), tmp_path)
+    for half, held in ((write(tmp_path / "half.mp4", scene(4, 96, 128)), 4), (tmp_path / "empty.mp4", None)):
+        half.touch()
+        message = f"holds {held} of 9 frames; delete it" if held else "cannot be opened"
+        with pytest.raises(InputError, match=message):
+            compare_video(tmp_path / "in.mp4", plan, half, tmp_path / "x.mp4", scale=2, degradation="bicubic")
+    assert not (tmp_path / "x.mp4").exists()
+
+
+def test_pictures_that_cannot_be_joined_are_noticed(tmp_path):
+    """Were the muxer to refuse pictures, the result would lack them."""
+    source = write(tmp_path / "in.mp4", scene(9))
+    plan, _ = enlarge(source, tmp_path, parts=1)
+    wrong = replace(plan, pts=(*plan.pts[:5], plan.pts[2], *plan.pts[6:]))
+    with pytest.raises(InputError, match="x.mp4: 8 of 9 frames could be joined"):
+        join_parts(source, wrong, [tmp_path / "part0.mp4"], tmp_path / "x.mp4")
+    assert not (tmp_path / "x.mp4").exists()
+
+
 @pytest.mark.parametrize("name", ["with space's.mp4", "-dash.mp4", "a:b%03d.mp4", "ünïcödé 日本.mp4", "http:x.mp4"])
 def test_awkward_names(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -893,6 +913,14 @@ def test_the_source_of_a_name(tmp_path):
             find(name, still)
     with pytest.raises(InputError, match="holds no video"):
         find_source("x", tmp_path / "missing", {}, False)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/holiday.mp4").touch()
+    assert find_source("holiday", "~/films", {}, False) == tmp_path / "films/holiday.mp4"
+    assert find_source("far", "videos", {"far": "~/away.avi"}, False) == tmp_path / "away.avi"
 
 
 def test_the_experiment_that_enlarges():

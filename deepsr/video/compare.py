@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from deepsr.data.degradation import upscale
+from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 from deepsr.video.decode import planes, read_frames
@@ -18,18 +19,24 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18,
 
     enlarged: path of what `join_parts` made of source and plan. Without sound; a turned or mirrored video is shown upright.
     degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
+    Raises InputError if the enlarged video lacks frames.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
     shown = replace(plan, matrix=None)
     if _is_transposed(plan.matrix):
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
-    pairs = zip(read_frames(source, plan.images, 0, []), read_frames(enlarged, None, 0, []), strict=True)
+    pairs = zip(read_frames(source, plan.images, 0, []), read_frames(enlarged, None, 0, []), strict=False)
+    i = -1
     with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
         for i, (small, large) in enumerate(progress(pairs, plan.frames, f"compare {Path(source).name}", "frame")):
             bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
             bicubic, y, u, v = (_upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
             time = float((plan.pts[i] - plan.pts[0]) * plan.time_base)
             write(i, _split(bicubic, y, 0.5 + 0.4 * np.sin(2 * np.pi * time / 8)), u, v)
+        if i + 1 < plan.frames:
+            raise InputError(
+                f"{enlarged}: holds {i + 1} of {plan.frames} frames that are also in {source}; delete it and run again."
+            )
 
 
 def _is_transposed(matrix):

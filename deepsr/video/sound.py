@@ -11,7 +11,7 @@ from deepsr.video.decode import open_video, packets
 from deepsr.video.times import increasing
 
 COPY, ENCODE, DROP = "copy", "aac", "none"
-LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # by number of channels
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by the number of channels
 log = logging.getLogger("deepsr")
 
 
@@ -27,7 +27,7 @@ def treatments(container, source):
         if found[-1] == ENCODE:
             log.warning("%s: audio of kind %s has no place in mp4 and is encoded as AAC.", source, kind)
         elif found[-1] == DROP:
-            log.warning("%s: audio track %d, of kind %s, cannot be decoded and is left out.", source, number, kind)
+            log.warning("%s: audio track %d, of kind %s, cannot be put into mp4 and is left out.", source, number, kind)
     return tuple(found)
 
 
@@ -52,7 +52,7 @@ def track_packets(source, number, treatment, added, start):
         track = container.streams.audio[number]
         sound = _in_order(packets(container, track, []), track)
         if treatment == ENCODE:
-            sound = _in_order(_encode(sound, track, added), added)
+            sound = _in_order(_encode(sound, track, added, source), added)
         for packet in sound:
             shift = round(start / packet.time_base)
             packet.stream, packet.dts, packet.pts = added, packet.dts - shift, packet.pts - shift
@@ -100,12 +100,15 @@ def _in_order(sound, track):
         yield packet
 
 
-def _encode(sound, track, added):
-    """The packets of the track `added` for those of another codec. What cannot be decoded is left out."""
+def _encode(sound, track, added, source):
+    """The packets of the track `added` for those of another codec. What cannot be decoded is left out; the log tells it."""
     _decoder(track)
+    lost = 0
     for packet in chain(sound, [None]):
         try:
             yield from [coded for frame in track.decode(packet) for coded in added.encode(frame)]
         except (FFmpegError, ValueError):
-            continue
+            lost += 1
     yield from added.encode(None)
+    if lost:
+        log.warning("%s: %d damaged packets of its sound are left out.", source, lost)
