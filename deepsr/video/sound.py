@@ -104,11 +104,11 @@ def _encode(sound, track, added, source):
     """The packets of the track `added` for those of another codec. What cannot be decoded is left out; the log tells it."""
     _decoder(track)
     lost = 0
-    for packet in chain(sound, [None]):
+    for packet in chain(sound, [None]):  # None empties decoder and encoder
         try:
-            yield from [coded for frame in track.decode(packet) for coded in added.encode(frame)]
+            frames = [*track.decode(packet), *([None] if packet is None else [])]
+            yield from [coded for frame in frames for coded in added.encode(frame)]
         except (FFmpegError, ValueError):
             lost += 1
-    yield from added.encode(None)
     if lost:
         log.warning("%s: %d damaged packets of its sound are left out.", source, lost)
