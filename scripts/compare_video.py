@@ -1,7 +1,7 @@
 from job import job
 
-from deepsr.video.join import compare_video
-from deepsr.video.stream import read_plan
+from deepsr.video.compare import compare_video
+from deepsr.video.plan import read_plan
 
 with job(snakemake):
     settings = snakemake.params.settings

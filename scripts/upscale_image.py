@@ -3,7 +3,7 @@ from functools import partial
 from job import job
 
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.video.upscale import upscale_image
+from deepsr.video.enlarge import upscale_image
 
 with job(snakemake):
     predict = partial(predict_frame, Predictor(snakemake.input.model, snakemake.threads))

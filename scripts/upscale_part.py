@@ -3,8 +3,8 @@ from functools import partial
 from job import job
 
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.video.stream import read_plan
-from deepsr.video.upscale import upscale_part
+from deepsr.video.enlarge import upscale_part
+from deepsr.video.plan import read_plan
 
 with job(snakemake):
     predictor = Predictor(snakemake.input.model, snakemake.threads, gpu=snakemake.resources.gpu > 0)

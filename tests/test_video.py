@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
@@ -21,9 +23,13 @@ from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
 from deepsr.networks.onnx_export import Layer, to_onnx
-from deepsr.video.join import compare_video, join_parts
+from deepsr.video.compare import compare_video
+from deepsr.video.enlarge import _enlarge_chroma, upscale_image, upscale_part
+from deepsr.video.examine import find_cuts, plan_video
+from deepsr.video.join import join_parts
+from deepsr.video.plan import read_plan, write_plan
 from deepsr.video.source import choose_experiment, find_source
-from deepsr.video.upscale import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
+from deepsr.video.times import increasing
 
 ROOT = Path(__file__).parent.parent
 SINGLE = {"kind": "bicubic"}
@@ -49,6 +55,8 @@ def write(path, frames, codec="libx264", pixels="yuv420p", rate=25, pts=None, ti
         stream.pix_fmt = pixels
         if "rotation" in settings:
             stream.set_display_rotation(settings.pop("rotation"))
+        if "matrix" in settings:
+            stream.set_display_matrix(settings.pop("matrix"))
         for name, value in settings.items():
             setattr(stream.codec_context, name, value)
         if time_base:
@@ -78,7 +86,8 @@ def bicubic(drafts):
 
 def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25):
     """All steps on one video: the plan, by way of JSON, and the path of the enlarged video."""
-    plan = json.loads(json.dumps(plan_video(source, rate)))
+    write_plan(plan_video(source, rate), folder / "plan.json")
+    plan = read_plan(folder / "plan.json")
     settings = {"scale": scale, "degradation": "bicubic", "crf": crf, "preset": "ultrafast"}
     pieces = [folder / f"part{part}.mp4" for part in range(parts)]
     for part, piece in enumerate(pieces):
@@ -184,12 +193,156 @@ def test_sound_and_pictures_stay_together(tmp_path):
     assert lag(enlarged) == pytest.approx(lag(source), abs=1e-3)
 
 
+def remux(source, target, change):
+    """Copy a video file packet by packet after `change(packet, number)`, a number for each packet of a kind."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {stream: new.add_stream_from_template(stream) for stream in old.streams}
+        numbers = dict.fromkeys(old.streams, 0)
+        for packet in old.demux():
+            if packet.size:
+                change(packet, numbers[packet.stream])
+                numbers[packet.stream] += 1
+                packet.stream = streams[packet.stream]
+                new.mux(packet)
+    return target
+
+
+def first_times(path):
+    """Seconds at which each kind of track starts."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}
+
+
+@pytest.mark.parametrize("name", ["in.ts", "in.mkv"])
+def test_one_bad_time_stamp_moves_nothing(tmp_path, caplog, name):
+    """A file that starts at 10 s, with one time stamp twice."""
+
+    def late(packet, number):
+        packet.dts += round(10 / packet.time_base)
+        packet.pts = packet.dts
+        if packet.stream.type == "video":  # later than dts, so that a duplicate may be written
+            packet.pts = packet.dts + round((0.08 if number != 7 else 0.04) / packet.time_base)
+
+    source = remux(write(tmp_path / name, scene(25), audio=["mp2"]), tmp_path / f"late_{name}", late)
+    assert times(source)[7] == times(source)[6] > 10
+    _, enlarged = enlarge(source, tmp_path)
+    assert "1 time stamps of its frames are missing or out of order" in caplog.text
+    before, after = first_times(source), first_times(enlarged)
+    assert after["video"] - after["audio"] == pytest.approx(before["video"] - before["audio"], abs=2e-3)
+    assert np.diff(times(enlarged)) == pytest.approx(1 / 25, abs=1e-3)
+    assert abs(after["audio"]) < 0.03
+
+
+@pytest.mark.parametrize(
+    "stamps, times",
+    [
+        ([0, 40, 47, 140, 5000], [0, 40, 47, 140, 5000]),
+        ([-40, 0, 40], [-40, 0, 40]),
+        ([], []),
+        ([None, None, None], [0, 40, 80]),
+        ([None, None, 1000, 1040], [920, 960, 1000, 1040]),
+        ([1000, None, None, 1120], [1000, 1040, 1080, 1120]),
+        ([0, 40, 40, 120], [0, 40, 80, 120]),  # twice
+        ([0, 40, 9999, 120, 160], [0, 40, 80, 120, 160]),  # far ahead
+        ([0, 80, 40, 120], [0, 20, 40, 120]),  # exchanged
+        ([0, 40, 40], [0, 40, 80]),
+        ([0, 40, 80, 80, 80, 81, 120], [0, 40, 80, 84, 88, 104, 120]),  # more frames than there is time for
+        ([1000, 1040, 0, 40, 80], [1000, 1040, 1080, 1120, 1160]),  # two recordings
+        ([1000, 1040, 500, 540, 0, 40], [1000, 1040, 1080, 1120, 1160, 1200]),
+        ([0, 40, 90000, 90040], [0, 40, 90000, 90040]),  # a gap
+    ],
+)
+def test_time_stamps_in_order(stamps, times):
+    assert list(increasing(stamps, 40)) == times
+
+
+@pytest.mark.parametrize("audio", [["mp2"], ["aac", "ac3"]])
+def test_two_recordings_in_one_file(tmp_path, audio):
+    once = write(tmp_path / "a.ts", scene(50), audio=audio)
+    twice = tmp_path / "c.ts"
+    twice.write_bytes(once.read_bytes() * 2)
+    plan, enlarged = enlarge(twice, tmp_path)
+    assert plan.frames == 100
+    assert times(enlarged)[-1] == pytest.approx(99 / 25, abs=0.1)
+    for before, after in zip(sound(twice), sound(enlarged), strict=True):
+        assert len(after) == len(before)
+    with av.open(str(enlarged)) as container:
+        for track in container.streams.audio:
+            assert float(track.duration * track.time_base) == pytest.approx(4, abs=0.15)
+
+
+@pytest.mark.parametrize("name, codec", [("in.mkv", "alac"), ("in.nut", "flac"), ("in.mkv", "flac"), ("in.nut", "mp2")])
+def test_the_last_sound_is_kept_where_packets_have_no_duration(tmp_path, name, codec):
+    source = write(tmp_path / name, scene(25), audio=[codec])
+    _, enlarged = enlarge(source, tmp_path)
+    assert sound(enlarged) == sound(source) != []
+
+
+@pytest.mark.parametrize(
+    "name, codec, audio",
+    [
+        ("in.ts", "libx264", ["mp2"]),
+        ("in.ts", "mpeg2video", ["aac", "ac3"]),
+        ("in.mkv", "libx264", ["aac", "eac3"]),
+        ("in.avi", "mpeg4", ["libmp3lame", "pcm_s16le"]),
+        ("in.nut", "mpeg4", ["flac"]),
+        ("in.mp4", "libx264", ["aac"]),
+    ],
+)
+def test_damaged_files_are_enlarged_or_refused(tmp_path, name, codec, audio):
+    """Bytes changed, blanked, cut off and doubled at random: never a traceback, and every frame planned is joined."""
+    data = write(tmp_path / name, scene(25), codec, audio=audio).read_bytes()
+    joined = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        damaged = bytearray(data)
+        for place in rng.integers(len(data) // 20, len(data), 3 ** (seed % 4)):
+            damaged[place] = rng.integers(256)
+        blank = rng.integers(len(data))
+        damaged[blank : blank + 3000 * (seed % 2)] = bytes(len(damaged[blank : blank + 3000 * (seed % 2)]))
+        damaged = damaged * 2 if seed % 3 == 0 else damaged[: round(len(data) * rng.uniform(0.5, 1))]
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            plan_video(tmp_path / name)
+        except InputError:
+            continue
+        plan, enlarged = enlarge(tmp_path / name, tmp_path, parts=2)
+        assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
+        joined += 1
+    assert joined >= (4 if name != "in.mp4" else 1)  # whose index lies at its end
+
+
+def test_damaged_sound_between_pictures_costs_itself_only(tmp_path, caplog):
+    """The muxer notices what is wrong with E-AC-3 when it is handed the next picture."""
+    source = write(tmp_path / "in.mkv", scene(50), audio=["eac3"])
+    data = source.read_bytes()
+    for packet in sound(source)[0][5:40:7]:
+        data = data.replace(packet, b"\xff" * 8 + packet[8:])
+    source.write_bytes(data)
+    _, enlarged = enlarge(source, tmp_path)
+    assert "5 damaged packets of its sound are left out" in caplog.text
+    assert probe(enlarged, "nb_read_frames") == ["50"]
+    assert len(sound(enlarged)[0]) == len(sound(source)[0]) - 5
+
+
+def test_sound_of_unknown_kind_is_left_out(tmp_path, caplog):
+    source = write(tmp_path / "in.avi", scene(5), "mpeg4", audio=["libmp3lame", "ac3"])
+    data = source.read_bytes()
+    kind = data.index(b"\x55\x00", data.index(b"auds"))  # the WAVE format tag of MP3
+    source.write_bytes(data[:kind] + b"\xee\xee" + data[kind + 2 :])
+    plan, enlarged = enlarge(source, tmp_path)
+    assert plan.sound == ("none", "copy")
+    assert "audio track 1, of kind unknown, cannot be put into mp4 and is left out" in caplog.text
+    assert sound(enlarged) == sound(source)[1:]
+
+
 @pytest.mark.parametrize("parts", [1, 4])
 def test_variable_frame_rate_is_kept(tmp_path, parts):
     pts = [0, 40, 47, 140, 180, 400, 407, 1000]
     source = write(tmp_path / "in.mkv", scene(8), pts=pts, time_base=Fraction(1, 1000))
     plan, enlarged = enlarge(source, tmp_path, parts=parts)
-    assert plan["pts"] == pts
+    assert plan.pts == tuple(pts)
     assert times(enlarged) == pytest.approx([t / 1000 for t in pts], abs=1e-6)
 
 
@@ -255,6 +408,44 @@ def test_kinds_of_pictures(tmp_path, caplog, scale, codec, pixels, size, setting
         assert np.median(difference) <= 3, np.median(difference)
 
 
+@pytest.mark.parametrize(
+    "name, codec, pixels",
+    [
+        ("in.mkv", "libx264rgb", "rgb24"),
+        ("in.mov", "png", "rgb24"),
+        ("in.apng", "apng", "rgba"),
+        ("in.mkv", "ffv1", "bgr0"),
+        ("in.gif", "gif", "pal8"),
+    ],
+)
+@pytest.mark.parametrize("color_range", [0, 1, 2])
+def test_rgb_keeps_its_contrast(tmp_path, name, codec, pixels, color_range):
+    """Whatever range the file claims: black and white are that for the network, and in the result."""
+    frame = np.repeat(np.linspace(0, 255, 64).round().astype(np.uint8), 3).reshape(1, 64, 3).repeat(48, axis=0)
+    source = write(tmp_path / name, [frame] * 2, codec, pixels if codec != "gif" else "gray", color_range=color_range)
+    seen = []
+
+    def predict(drafts):
+        seen.extend([drafts[-1].min(), 255 - drafts[-1].max()])
+        return bicubic(drafts)
+
+    _, enlarged = enlarge(source, tmp_path, predict=predict)
+    assert len(seen) == 4 and max(seen) <= 3
+    with av.open(str(enlarged)) as container:
+        shown = next(container.decode(video=0)).to_ndarray(format="bgr24")
+    assert np.abs(shown.astype(int) - upscale(frame, 2, "bicubic")).max() <= 8
+
+
+def test_a_range_that_changes_midway_is_converted(tmp_path):
+    grey = [np.full((48, 64, 3), 126, np.uint8)] * 3
+    limited, full = (write(tmp_path / f"{i}.ts", grey, "mpeg2video", color_range=i) for i in (1, 2))
+    both = tmp_path / "both.ts"
+    both.write_bytes(limited.read_bytes() + full.read_bytes())
+    _, enlarged = enlarge(both, tmp_path)
+    levels = [int(np.median(y)) for y, _, _ in decode(enlarged)]
+    assert len(levels) == 6 and np.ptp(levels) <= 2, levels
+
+
 @pytest.mark.parametrize("color_range, known", [(1, [0, 0, 100, 255, 255]), (2, [9, 16, 102, 235, 240])])
 def test_the_network_knows_full_range_only(tmp_path, color_range, known):
     levels = [9, 16, 102, 235, 240]
@@ -295,7 +486,7 @@ def test_parts_are_what_an_unsplit_run_makes(tmp_path):
         folder = tmp_path / str(parts)
         folder.mkdir()
         plan, enlarged = enlarge(source, folder, parts=parts, drafts=MOTION, predict=lambda drafts: drafts[0] / 255)
-        assert plan["cuts"] == [9]
+        assert plan.cuts == (9,)
         results.append(decode(enlarged))
     for result in results[1:]:
         assert len(result) == len(results[0]) == 17
@@ -321,17 +512,17 @@ def test_cuts():
     """Distances measured on film: a cut between two calm shots, one at the end of a fast pan, and no cut in a pan."""
     calm = [1.6, 2.5, 1.5, 46.7, 1.6, 1.3, 1.6]
     pan = [15.0, 17.2, 18.0, 19.8, 19.8, 19.8, 51.0, 2.0, 1.2, 1.1]
-    assert find_cuts([0.0, *calm]) == [4]
-    assert find_cuts([0.0, *pan]) == [7]
-    assert find_cuts([0.0, *pan[:6], *pan[5::-1]]) == []
-    assert find_cuts([0.0] * 20) == []
-    assert find_cuts([0.0, 40.0]) == [1]
-    assert find_cuts([0.0, 1, 1, 80, 80, 1, 1]) == [3, 4]  # a flash
-    assert find_cuts([]) == []
+    assert find_cuts([0.0, *calm]) == (4,)
+    assert find_cuts([0.0, *pan]) == (7,)
+    assert find_cuts([0.0, *pan[:6], *pan[5::-1]]) == ()
+    assert find_cuts([0.0] * 20) == ()
+    assert find_cuts([0.0, 40.0]) == (1,)
+    assert find_cuts([0.0, 1, 1, 80, 80, 1, 1]) == (3, 4)  # a flash
+    assert find_cuts([]) == ()
 
 
 def test_quick_motion_is_no_cut(tmp_path):
-    assert plan_video(write(tmp_path / "in.mp4", scene(20, step=6)))["cuts"] == []
+    assert plan_video(write(tmp_path / "in.mp4", scene(20, step=6))).cuts == ()
 
 
 def network(path, n_drafts, channels=8):
@@ -367,17 +558,20 @@ def test_video_scores_what_evaluation_says(tmp_path):
 
 
 MEMORY = """
-import json, re, sys
+import re, sys
 from functools import partial
-from deepsr.video.upscale import plan_video, upscale_part
+from deepsr.video.enlarge import upscale_part
+from deepsr.video.examine import plan_video
 from deepsr.video.join import join_parts
+from deepsr.video.plan import read_plan, write_plan
 from deepsr.networks.inference import Predictor, predict_frame
 source, network, output = sys.argv[1:]
-plan = json.loads(json.dumps(plan_video(source)))
+write_plan(plan_video(source), output + ".json")
+plan = read_plan(output + ".json")
 upscale_part(source, plan, 0, 1, output, scale=2, degradation="cv2", drafts={"kind": "bicubic"},
              predict=partial(predict_frame, Predictor(network)), preset="ultrafast")
 join_parts(source, plan, [output], output + ".joined.mp4")
-print(plan["frames"], re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is the parent's too
+print(plan.frames, re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])  # ru_maxrss is the parent's too
 """
 
 
@@ -428,6 +622,12 @@ def test_a_playlist_cannot_pull_in_other_files(tmp_path):
         assert "playlist.mp4: cannot be opened as a video" in refusal(playlist)
 
 
+def test_video_of_unknown_kind_is_refused(tmp_path):
+    source = write(tmp_path / "in.avi", scene(5), "mpeg4")
+    source.write_bytes(source.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    assert "in.avi: its video is of a kind that cannot be decoded" in refusal(source)
+
+
 def test_sound_alone_is_refused(tmp_path):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
@@ -446,8 +646,8 @@ def test_truncated_files(tmp_path, caplog):
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     plan, enlarged = enlarge(cut, tmp_path)
-    assert 20 < plan["frames"] < 55
-    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+    assert 20 < plan.frames < 55
+    assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
     assert "cut.mkv: truncated or damaged?" in caplog.text
     whole = write(tmp_path / "whole.mp4", noise)
     lost = tmp_path / "lost.mp4"
@@ -462,8 +662,8 @@ def test_damage_in_the_middle_is_passed_over(tmp_path, caplog):
     data[middle : middle + 4000] = bytes(4000)
     source.write_bytes(data)
     plan, enlarged = enlarge(source, tmp_path)
-    assert 25 < plan["frames"] <= 50
-    assert probe(enlarged, "nb_read_frames") == [str(plan["frames"])]
+    assert 25 < plan.frames <= 50
+    assert probe(enlarged, "nb_read_frames") == [str(plan.frames)]
 
 
 def test_change_of_size_is_refused(tmp_path):
@@ -498,7 +698,7 @@ def test_damaged_part_is_refused(tmp_path):
     shutil.copy(parts[1], parts[2])
     join_parts(source, plan, parts, tmp_path / "same.mp4")
     with pytest.raises(InputError, match="part0.mp4: does not hold the 4 frames"):
-        join_parts(source, {**plan, "frames": 10, "pts": [*range(10)]}, parts[:2] + parts[:1], tmp_path / "x.mp4")
+        join_parts(source, replace(plan, pts=tuple(range(10))), parts[:2] + parts[:1], tmp_path / "x.mp4")
     parts[1].write_bytes(parts[1].read_bytes()[:300])
     with pytest.raises(InputError, match="part1.mp4"):
         join_parts(source, plan, parts, tmp_path / "x.mp4")
@@ -506,6 +706,49 @@ def test_damaged_part_is_refused(tmp_path):
     with pytest.raises(InputError, match="part1.mp4"):
         join_parts(source, plan, parts, tmp_path / "x.mp4")
     assert not (tmp_path / "x.mp4").exists()
+
+
+def test_a_plan_outlives_its_file(tmp_path):
+    source = write(
+        tmp_path / "in.mkv", scene(9) + scene(5, seed=1), audio=["flac"], sample_aspect_ratio=Fraction(16, 15), rotation=90
+    )
+    plan = plan_video(source)
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+    assert (plan.frames, plan.cuts, plan.sound, plan.aspect) == (14, (9,), ("copy",), Fraction(16, 15))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / f"{i}.png"), scene(1)[0])
+    plan = plan_video(folder, 29.97)
+    write_plan(plan, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json") == plan
+    assert (plan.images, plan.rate) == (("0.png", "1.png", "2.png"), Fraction(2997, 100))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace('"width"', '"wide"'),
+        lambda text: text.replace('"pts": [0, ', '"pts": [9, '),
+        lambda text: text.replace('"pts": [0, ', '"pts": ["0", '),
+        lambda text: text.replace('"rate": "25"', '"rate": "1/0"'),
+        lambda text: text.replace('"rate": "25"', '"rate": "fast"'),
+        lambda text: text.replace('"rate": "25", ', ""),
+        lambda text: text + "\udc80",
+    ],
+)
+def test_a_damaged_plan_is_refused(tmp_path, damage):
+    path = tmp_path / "plan.json"
+    write_plan(plan_video(write(tmp_path / "in.avi", scene(3), "mpeg4")), path)
+    whole = path.read_text()
+    assert damage(whole) != whole
+    path.write_bytes(damage(whole).encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match="plan.json: is damaged .*delete it and run again"):
+        read_plan(path)
 
 
 def test_folder_of_frames(tmp_path):
@@ -519,6 +762,35 @@ def test_folder_of_frames(tmp_path):
     for frame, (y, _, _) in zip(frames, decode(enlarged), strict=True):
         expected = 16 + upscale(luma(frame), 2, "bicubic") * (219 / 255)
         assert np.abs(y - expected).max() < 5 and np.abs(y - expected).mean() < 1
+
+
+def photograph(path, image, orientation):
+    """A JPEG file of a BGR image that is to be turned as EXIF's `orientation` says."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(image[..., ::-1]).save(path, exif=exif, quality=95, subsampling=0)
+
+
+def test_frames_of_a_folder_are_turned_as_their_exif_data_say(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = scene(1, 48, 64)[0]
+    for i in range(3):
+        photograph(folder / f"{i}.jpg", np.rot90(image), 6)  # 6: to be turned by a quarter, clockwise
+    _, enlarged = enlarge(folder, tmp_path)
+    assert probe(enlarged, "width", "height") == [128, 96]
+    expected = 16 + upscale(luma(image), 2, "bicubic") * (219 / 255)
+    assert np.abs(decode(enlarged)[0][0] - expected).mean() < 2
+    photograph(folder / "1.jpg", np.rot90(image), 1)
+    assert "changes from 64x48 to 48x64 at frame 1" in refusal(folder)
+
+
+def test_a_still_image_too_large_is_refused_by_its_size_as_shown(tmp_path):
+    settings = {"scale": 4, "degradation": "bicubic", "drafts": SINGLE, "predict": bicubic}
+    for orientation, size in ((1, "3000x1000"), (6, "1000x3000")):
+        photograph(tmp_path / "in.jpg", np.zeros((1000, 3000, 3), np.uint8), orientation)
+        with pytest.raises(InputError, match=f"in.jpg: {size} at scale 4 exceeds"):
+            upscale_image(tmp_path / "in.jpg", tmp_path / "out.png", **settings)
 
 
 def test_still_image(tmp_path):
@@ -538,16 +810,29 @@ def test_still_image(tmp_path):
         upscale_image(tmp_path / "in.png", tmp_path / "x.png", **{**settings, "drafts": oracle})
 
 
-@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
-def test_comparison_shows_both_upright(tmp_path, rotation):
-    source = write(
-        tmp_path / "in.mp4", scene(10, 72, 128), rotation=rotation, sample_aspect_ratio=Fraction(4, 3), audio=["aac"]
-    )
+# Display matrices: a point (x, y) is shown at (a x + c y, b x + d y) for [a, b, 0, c, d, 0, 0, 0, 1], which are counted
+# in units of 1/65536, the 1 in units of 1/2^30.
+TURNS = [
+    (1, 0, 0, 1),
+    (0, 1, -1, 0),
+    (-1, 0, 0, -1),
+    (0, -1, 1, 0),
+    (-1, 0, 0, 1),
+    (1, 0, 0, -1),
+    (0, 1, 1, 0),
+    (0, -1, -1, 0),
+]
+
+
+@pytest.mark.parametrize("a, b, c, d", TURNS)
+def test_comparison_shows_both_upright(tmp_path, a, b, c, d):
+    matrix = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
+    source = write(tmp_path / "in.mp4", scene(10, 72, 128), matrix=matrix, sample_aspect_ratio=Fraction(4, 3), audio=["aac"])
     plan, enlarged = enlarge(source, tmp_path, predict=lambda drafts: np.zeros(drafts.shape[1:]))
     output = tmp_path / "compare.mp4"
     compare_video(source, plan, enlarged, output, scale=2, degradation="bicubic", crf=0, preset="ultrafast")
     upright = probe(output, "width", "height", "sample_aspect_ratio", "side_data_list", "nb_read_frames")
-    size = [256, 144, "4:3"] if rotation % 180 == 0 else [144, 256, "3:4"]
+    size = [256, 144, "4:3"] if b == 0 else [144, 256, "3:4"]
     assert upright == [*size, None, "10"]
     assert times(output) == pytest.approx(times(source), abs=1e-4)
     # As a player shows it: FFmpeg itself turns the source.
@@ -564,13 +849,33 @@ def test_comparison_shows_both_upright(tmp_path, rotation):
         assert min(np.abs(left - wide).mean(), np.abs(left - expected).mean()) < 2
 
 
+def test_a_comparison_with_half_a_video_is_refused(tmp_path):
+    plan, enlarged = enlarge(write(tmp_path / "in.mp4", scene(9)), tmp_path)
+    for half, held in ((write(tmp_path / "half.mp4", scene(4, 96, 128)), 4), (tmp_path / "empty.mp4", None)):
+        half.touch()
+        message = f"holds {held} of 9 frames; delete it" if held else "cannot be opened"
+        with pytest.raises(InputError, match=message):
+            compare_video(tmp_path / "in.mp4", plan, half, tmp_path / "x.mp4", scale=2, degradation="bicubic")
+    assert not (tmp_path / "x.mp4").exists()
+
+
+def test_pictures_that_cannot_be_joined_are_noticed(tmp_path):
+    """Were the muxer to refuse pictures, the result would lack them."""
+    source = write(tmp_path / "in.mp4", scene(9))
+    plan, _ = enlarge(source, tmp_path, parts=1)
+    wrong = replace(plan, pts=(*plan.pts[:5], plan.pts[2], *plan.pts[6:]))
+    with pytest.raises(InputError, match="x.mp4: 8 of 9 frames could be joined"):
+        join_parts(source, wrong, [tmp_path / "part0.mp4"], tmp_path / "x.mp4")
+    assert not (tmp_path / "x.mp4").exists()
+
+
 @pytest.mark.parametrize("name", ["with space's.mp4", "-dash.mp4", "a:b%03d.mp4", "ünïcödé 日本.mp4", "http:x.mp4"])
 def test_awkward_names(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = Path(name)
     os.rename(write(tmp_path / "in.mp4", scene(3)), source)
     plan, _ = enlarge(source, Path("."))
-    assert plan["frames"] == 3
+    assert plan.frames == 3
 
 
 def test_progress_is_reported(tmp_path, monkeypatch, caplog):
@@ -608,6 +913,14 @@ def test_the_source_of_a_name(tmp_path):
             find(name, still)
     with pytest.raises(InputError, match="holds no video"):
         find_source("x", tmp_path / "missing", {}, False)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/holiday.mp4").touch()
+    assert find_source("holiday", "~/films", {}, False) == tmp_path / "films/holiday.mp4"
+    assert find_source("far", "videos", {"far": "~/away.avi"}, False) == tmp_path / "away.avi"
 
 
 def test_the_experiment_that_enlarges():

@@ -153,10 +153,14 @@ def index_images(container, members):
     }
 
 
-def decode(data, name):
-    """Decode an image file's bytes to uint8 (H, W, 3) BGR; 16-bit and grey images are converted. `name` is for messages."""
+def decode(data, name, upright=False):
+    """Decode an image file's bytes to uint8 (H, W, 3) BGR; 16-bit and grey images are converted. `name` is for messages.
+
+    upright: whether to turn the image as its EXIF data say, which images of data sets are not.
+    """
     image_size(data, name)
-    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    frame = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if frame is None:
         raise InputError(f"{name}: cannot be decoded, the file is truncated or damaged; replace it or remove the clip.")
     return frame

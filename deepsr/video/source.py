@@ -15,9 +15,10 @@ def find_source(name, folder, files, still):
     Raises InputError if there is none, more than one, or one of the other kind.
     """
     if name in files:
-        found = [Path(files[name])]
+        found = [Path(files[name]).expanduser()]
     else:
-        entries = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+        folder = Path(folder).expanduser()
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
         found = [path for path in entries if name == (path.name if path.is_dir() else path.stem)]
     if not found:
         raise InputError(f"{folder}: holds no video called {name}; put it there, or name its path under videos.files.")

@@ -1,0 +1,76 @@
+"""A video that shows bicubic enlargement and the enlarged video side by side."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepsr.data.degradation import upscale
+from deepsr.errors import InputError
+from deepsr.files import atomic
+from deepsr.progress import progress
+from deepsr.video.decode import planes, read_frames
+from deepsr.video.encode import enlarged_size, writer
+
+
+def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18, preset="medium"):
+    """Write the mp4 file `output`: bicubic on the left, the enlarged video on the right of a line moving to and fro.
+
+    enlarged: path of what `join_parts` made of source and plan. Without sound; a turned or mirrored video is shown upright.
+    degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
+    Raises InputError if the enlarged video lacks frames.
+    """
+    size = enlarged_size(source, plan.width, plan.height, scale)
+    shown = replace(plan, matrix=None)
+    if _is_transposed(plan.matrix):
+        size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
+    pairs = progress(_pairs(source, plan, enlarged), plan.frames, f"compare {Path(source).name}", "frame")
+    with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
+        for i, (small, large) in enumerate(pairs):
+            bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
+            bicubic, y, u, v = (_upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
+            time = float((plan.pts[i] - plan.pts[0]) * plan.time_base)
+            write(i, _split(bicubic, y, 0.5 + 0.4 * np.sin(2 * np.pi * time / 8)), u, v)
+
+
+def _pairs(source, plan, enlarged):
+    """Yield each frame (av.VideoFrame) of the source with its enlarged one."""
+    large = read_frames(enlarged, None, 0, [])
+    for number, small in enumerate(read_frames(source, plan.images, 0, [])):
+        if (frame := next(large, None)) is None:
+            raise InputError(f"{enlarged}: holds {number} of {plan.frames} frames; delete it and run again.")
+        yield small, frame
+
+
+def _is_transposed(matrix):
+    """Whether a display matrix makes rows columns. A point (x, y) is shown at (x m0 + y m3, x m1 + y m4)."""
+    return matrix is not None and abs(matrix[1]) > abs(matrix[0])
+
+
+def _upright(plane, matrix):
+    """A plane as it is to be shown, turned by quarters and mirrored; other angles are left out."""
+    if matrix is None:
+        return plane
+    across, down = matrix[0], matrix[4]
+    if _is_transposed(matrix):
+        plane, across, down = plane.T, matrix[3], matrix[1]
+    return plane[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
+def _split(left, right, share):
+    """`left` up to `share` of the width, then `right`: uint8 luma (H, W) with their names and a thin line between."""
+    height, width = right.shape
+    line = round(share * width)
+    halves = []
+    for picture, name, corner in ((left, "bicubic", 0), (right, "DeepSR", 1)):
+        picture = np.ascontiguousarray(picture)
+        size, thickness = height / 900, max(1, height // 600)
+        (across, down), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+        place = (width - across - down if corner else down, height - down)
+        for grey, stroke in ((16, thickness + 2), (235, thickness)):
+            cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, grey, stroke, cv2.LINE_AA)
+        halves.append(picture)
+    joined = np.hstack([halves[0][:, :line], halves[1][:, line:]])
+    joined[:, line - 1 : line + 1] = 235
+    return joined

@@ -1,0 +1,139 @@
+"""Reading videos: files, their frames, packets and planes, and folders of frames."""
+
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange
+
+from deepsr.data.frames import decode
+from deepsr.errors import InputError
+from deepsr.video.encode import enlarged_size
+
+# Containers that hold the frames themselves. Playlists are left out, since they name other files and addresses, and so
+# are the formats that take any text for pictures.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ogg,flv,asf,gif,apng,nut,mxf,ivf,dv,"
+    "wtv,yuv4mpegpipe"
+)
+
+
+def open_video(source):
+    """The av container of a video file. Raises InputError if it is none, or lacks what is needed to read it."""
+    try:
+        return av.open(
+            f"file:{source}",
+            options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except FFmpegError as error:
+        raise InputError(
+            f"{source}: cannot be opened as a video ({error.strerror}); it is missing, of another kind, or cut off "
+            "before its index."
+        ) from error
+
+
+def video_stream(container, source):
+    """The video stream, set to decode in one thread, so that damaged frames look the same in every run.
+
+    Raises InputError if there is none, if its codec is unknown, and if its frames are too large.
+    """
+    stream = container.streams.best("video")
+    if stream is None or av.stream.Disposition.attached_pic in stream.disposition:
+        raise InputError(f"{source}: holds no video; give a file with pictures that move.")
+    if stream.codec_context is None:
+        raise InputError(f"{source}: its video is of a kind that cannot be decoded; convert it to a common one.")
+    enlarged_size(source, stream.codec_context.width, stream.codec_context.height, 1)
+    stream.thread_type = "NONE"
+    return stream
+
+
+def read_frames(source, images, first, damage):
+    """Yield the frames (av.VideoFrame) of a video file from number `first`, or of a folder if it is told its `images`.
+
+    images: names of the frames in the folder `source`, or None for a file. The number of a folder's frame is its time stamp.
+    What cannot be decoded of a file is passed over and its error is added to the list `damage`.
+    """
+    if images is None:
+        yield from islice(_decode_file(source, damage), first, None)
+        return
+    for number in range(first, len(images)):
+        frame = av.VideoFrame.from_ndarray(read_image(Path(source, images[number])), "bgr24")
+        frame.pts = number
+        yield frame
+
+
+def read_image(path):
+    """A still image, turned upright as its EXIF data say: uint8 (H, W, 3), BGR. Raises InputError if it is damaged."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
+    return decode(data, path, upright=True)
+
+
+def _decode_file(source, damage):
+    with open_video(source) as container:
+        stream = video_stream(container, source)
+        for packet in packets(container, stream, damage):
+            try:
+                frames = stream.decode(packet)
+            except FFmpegError as error:
+                damage.append(error)
+            else:
+                yield from frames
+
+
+def packets(container, stream, damage):
+    """The packets up to the first that cannot be read; last, None or an empty packet, which empties the decoder."""
+    try:
+        yield from container.demux(stream)
+    except (FFmpegError, IndexError) as error:  # the latter is PyAV's for streams that the header does not announce
+        damage.append(error)
+        yield None
+
+
+def is_rgb(pixels):
+    """Whether an av.VideoFormat tells red, green and blue, be it by way of a palette."""
+    return pixels.is_rgb or pixels.has_palette
+
+
+def _is_gray(pixels):
+    return len(pixels.components) <= 2 and not is_rgb(pixels)
+
+
+def is_full_range(frame):
+    """Whether the luma that `planes` makes of a frame in its own range is 0..255 rather than 16..235.
+
+    RGB becomes luma of 16..235, whatever its own range is called. Where nothing is said, as FFmpeg has it: only grey
+    formats are of full range.
+    """
+    if is_rgb(frame.format):
+        return False
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        return frame.color_range == ColorRange.JPEG
+    return frame.format.name.startswith("yuvj") or _is_gray(frame.format)
+
+
+def planes(frame, full_range):
+    """The planes Y, Cb, Cr of an av.VideoFrame, uint8, of full range (0..255) or limited range; of RGB, as BT.601."""
+    pixels, width, height = frame.format, frame.width, frame.height
+    ranges = {
+        "src_color_range": ColorRange.JPEG if is_full_range(frame) or is_rgb(pixels) else ColorRange.MPEG,
+        "dst_color_range": ColorRange.JPEG if full_range else ColorRange.MPEG,
+    }
+    if _is_gray(pixels):
+        neutral = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
+        return _samples(frame.reformat(format="gray", **ranges).planes[0]), neutral, neutral
+    if is_rgb(pixels):
+        return tuple(map(_samples, frame.reformat(format="yuv444p", dst_colorspace="ITU601", **ranges).planes))
+    subsampling = round(width / pixels.chroma_width(width)), round(height / pixels.chroma_height(height))
+    name = {(2, 2): "yuv420p", (2, 1): "yuv422p"}.get(subsampling, "yuv444p")
+    return tuple(map(_samples, frame.reformat(format=name, **ranges).planes))
+
+
+def _samples(plane):
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width].copy()

@@ -1,0 +1,128 @@
+"""Enlarging the frames of a part of a video, and still images.
+
+Luma goes through the network; Cb and Cr are enlarged by cubic interpolation.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepsr.data.degradation import upscale
+from deepsr.drafts.ensemble import Drafts, radius
+from deepsr.errors import InputError
+from deepsr.files import atomic
+from deepsr.progress import progress
+from deepsr.video.decode import planes, read_frames, read_image
+from deepsr.video.encode import enlarged_size, writer
+
+
+def needed_frames(spec, first, stop, n):
+    """Which frames of a shot of n frames the drafts of its frames first..stop-1 are made from: (start, end), end exclusive.
+
+    spec: as of deepsr.drafts.ensemble.
+    """
+    return max(first - radius(spec), 0), min(stop + radius(spec), n)
+
+
+def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, crf=18, preset="medium"):
+    """Write one of `parts` equal shares of a video, enlarged, to the mp4 file `output` (an empty file if the share is).
+
+    source: path; plan: as of deepsr.video.plan. degradation, drafts: settings as of deepsr.data.degradation and
+    deepsr.drafts.ensemble. predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float (H, W)
+    in 0..1. crf, preset: quality (0 = lossless) and speed of libx264.
+    What the drafts are made from crosses the borders of shares, never a cut. With scale 3, the last row or column of an odd
+    side is dropped: 4:2:0 video has even sides.
+    Raises InputError for oracle drafts, for frames too large, and if the video has fewer frames than were planned.
+    """
+    size = enlarged_size(source, plan.width, plan.height, scale)
+    numbers = plan.part(part, parts)
+    if not numbers:
+        with atomic(output) as file:
+            file.touch()
+        return
+    shots = [(start, stop) for start, stop in plan.shots() if start < numbers.stop and stop > numbers.start]
+    frames = _Frames(source, plan, _first_needed(drafts, numbers, *shots[0]))
+    bar = progress(total=len(numbers), desc=f"{Path(source).name}, part {part + 1} of {parts}", unit="frame")
+    with atomic(output) as file, writer(file, plan, size, scale, crf, preset) as write, bar:
+        for start, stop in shots:
+            shot = Drafts(drafts, scale, degradation, lambda t, start=start: frames.luma(start + t), stop - start)
+            for number in range(max(start, numbers.start), min(stop, numbers.stop)):
+                frames.forget(_first_needed(drafts, range(number, number + 1), start, stop))
+                luma = _video_range(predict(shot[number - start]), plan)[: size[1], : size[0]]
+                y, *chroma = frames[number]
+                write(number, luma, *(_enlarge_chroma(plane, y.shape, scale, luma.shape) for plane in chroma))
+                bar.update(1)
+
+
+def upscale_image(source, output, *, scale, degradation, drafts, predict):
+    """Enlarge a still image, seen as a video of one frame, to the PNG file `output`, 8 bits, without transparency.
+
+    Arguments as of `upscale_part`. Raises InputError for oracle drafts and for what is no image or too large a one.
+    """
+    image = read_image(source)
+    enlarged_size(source, image.shape[1], image.shape[0], scale)
+    y, *chroma = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb))
+    luma = predict(Drafts(drafts, scale, degradation, lambda t: y, 1)[0])
+    enlarged = [np.rint(255 * np.clip(luma, 0, 1)).astype(np.uint8)] + [upscale(c, scale, degradation) for c in chroma]
+    with atomic(output) as file:
+        file.write_bytes(cv2.imencode(".png", cv2.cvtColor(cv2.merge(enlarged), cv2.COLOR_YCrCb2BGR))[1])
+
+
+class _Frames:
+    """Planes (Y, Cb, Cr) of a video's frames by number, decoded from `first` on as they are asked for."""
+
+    def __init__(self, source, plan, first):
+        self._source, self._plan, self._next = source, plan, first
+        self._decoded = read_frames(source, plan.images, first, [])
+        self._held = {}
+
+    def __getitem__(self, number):
+        while self._next <= number:
+            frame = next(self._decoded, None)
+            if frame is None:
+                raise InputError(
+                    f"{self._source}: has fewer frames than when it was planned; run again so that it is planned anew."
+                )
+            self._held[self._next] = planes(frame, self._plan.full_range)
+            self._next += 1
+        return self._held[number]
+
+    def luma(self, number):
+        """Luma of a frame as the network knows it: full range, uint8; below black and above white is lost."""
+        y = self[number][0]
+        if self._plan.full_range:
+            return y
+        table = np.rint((np.arange(256) - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
+        return table[y]
+
+    def forget(self, first):
+        """Drop the frames before number `first`."""
+        self._held = {number: frame for number, frame in self._held.items() if number >= first}
+
+
+def _first_needed(drafts, numbers, start, stop):
+    """Number of the first frame that is needed to enlarge those of `numbers` that lie in the shot start..stop-1."""
+    first, last = max(numbers.start, start), min(numbers.stop, stop)
+    return start + min(first - start, needed_frames(drafts, first - start, last - start, stop - start)[0])
+
+
+def _video_range(luma, plan):
+    """The network's luma, float in 0..1, in the video's range, uint8."""
+    low, span = (0, 255) if plan.full_range else (16, 219)
+    return np.rint(low + span * np.clip(luma, 0, 1)).astype(np.uint8)
+
+
+def _enlarge_chroma(plane, shape, scale, enlarged):
+    """Chroma plane of a frame whose luma has `shape` -> that of the luma shape `enlarged`, 4:2:0, cubic interpolation.
+
+    Chroma samples lie on the left luma sample of a pair and halfway between two rows, as in MPEG-2 and its successors.
+    """
+    across, down = round(shape[1] / plane.shape[1]), round(shape[0] / plane.shape[0])
+    # The pixel at x of the enlarged frame lies at (x + 0.5) / scale - 0.5 in the small one, and chroma sample i of the
+    # enlarged frame at x = 2 i across and 2 i + 0.5 down.
+    x = [2 / scale / across, 0, (0.5 / scale - 0.5) / across]
+    y = [0, 2 / scale / down, (1 / scale - 0.5 - (down - 1) / 2) / down]
+    size = enlarged[1] // 2, enlarged[0] // 2
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(plane, np.array([x, y]), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

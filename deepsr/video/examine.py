@@ -1,0 +1,143 @@
+"""Making the plan of a video: its frames, time stamps, cuts and looks."""
+
+import hashlib
+import logging
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from deepsr.data.frames import index_images, list_images
+from deepsr.errors import InputError
+from deepsr.progress import progress
+from deepsr.video.decode import is_full_range, is_rgb, open_video, planes, read_frames, video_stream
+from deepsr.video.plan import Plan
+from deepsr.video.sound import treatments
+from deepsr.video.times import increasing
+
+RGB, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 6  # code points of the matrix (ITU-T H.273)
+log = logging.getLogger("deepsr")
+
+
+def plan_video(source, rate=25):
+    """The plan of a video, which is decoded once for it.
+
+    source: path of a video file, or of a folder of images, which is shown at `rate` frames a second.
+    Raises InputError if nothing in it can be decoded as video, or if the frames change their size. Warns of damage,
+    interlacing, time stamps that cannot be used, and of what is not kept.
+    """
+    source = Path(source)
+    told, announced = _folder(source, rate) if source.is_dir() else _header(source)
+    stamps, distances, last, damage = [], [], None, []
+    for frame in progress(read_frames(source, told["images"], 0, damage), desc=f"read {source.name}", unit="frame"):
+        if not stamps:
+            told |= _looks(source, frame)
+        _check_size(source, frame, len(stamps), told["width"], told["height"])
+        luma = planes(frame, told["full_range"])[0]
+        thumbnail = cv2.resize(luma, (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
+        distances.append(0.0 if last is None else float(np.abs(thumbnail - last).mean()))
+        stamps.append(frame.pts)
+        last, last_duration = thumbnail, frame.duration
+    if not stamps:
+        raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
+    plan = Plan(**told | _times(source, told, stamps, last_duration), cuts=find_cuts(distances))
+    seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
+    if damage or announced > seconds + 1:
+        log.warning(
+            "%s: truncated or damaged? It announces %.1f s and its video lasts %.1f s, with errors in %d places; "
+            "the %d frames that can be decoded are used.",
+            *(source, announced, seconds, len(damage), plan.frames),
+        )
+    return plan
+
+
+def find_cuts(distances):
+    """Numbers (a tuple) of the frames that begin a new shot.
+
+    distances: per frame, the mean absolute difference of its luma (0..255) to that of the frame before, both averaged
+    to 64x36 pixels; 0 for the first. A cut stands out from its surroundings: above 10, and above twice the median of
+    the 3 distances before and the 3 after it, so that a fast pan is not taken for a cut.
+    """
+    cuts = []
+    for i in range(1, len(distances)):
+        around = distances[max(i - 3, 1) : i] + distances[i + 1 : i + 4]
+        if distances[i] > 10 and distances[i] > 2 * np.median(around or [0]):
+            cuts.append(i)
+    return tuple(cuts)
+
+
+def _folder(source, rate):
+    """What a folder of images tells of a plan, as a dict of its fields, and 0 for the duration, which it does not."""
+    names = list_images(source)
+    if not names:
+        raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
+    rate = Fraction(str(rate))
+    times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
+    sha256 = index_images(source, names)["sha256"]
+    return {"sha256": sha256, "images": tuple(names), "sound": (), "aspect": None} | times, 0
+
+
+def _header(source):
+    """What the header of a video file tells of its plan, as a dict of its fields, and the duration in seconds."""
+    with open_video(source) as container:
+        stream = video_stream(container, source)
+        if container.streams.subtitles:
+            log.warning("%s: its subtitles are not kept.", source)
+        with open(source, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return {
+            "sha256": sha256,
+            "images": None,
+            "sound": treatments(container, source),
+            "time_base": stream.time_base,
+            "start": Fraction(container.start_time or 0, av.time_base),
+            "rate": stream.average_rate or stream.guessed_rate or Fraction(25),
+            "aspect": stream.sample_aspect_ratio or None,
+        }, (container.duration or 0) / av.time_base
+
+
+def _looks(source, frame):
+    """What the first frame tells of a plan, as a dict of its fields; warns of what the enlarged video will lack."""
+    if frame.interlaced_frame:
+        log.warning("%s: is interlaced: lines of two moments are enlarged as one picture; deinterlace it.", source)
+    if frame.format.components[0].bits > 8:
+        log.warning("%s: has %d bits a sample, the result has 8.", source, frame.format.components[0].bits)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    colour = [frame.colorspace, frame.color_primaries, frame.color_trc]
+    if is_rgb(frame.format) or colour[0] == RGB:
+        colour[0] = BT601
+    elif colour[0] == UNSPECIFIED:
+        # Players guess by the size of the frame; the enlarged one must not make them guess otherwise.
+        colour[0] = BT709 if frame.width >= 1280 or frame.height > 576 else BT601
+    return {
+        "width": frame.width,
+        "height": frame.height,
+        "matrix": struct.unpack("9i", bytes(matrix)) if matrix else None,
+        "full_range": is_full_range(frame),
+        "colour": tuple(colour),
+    }
+
+
+def _check_size(source, frame, number, width, height):
+    if (frame.width, frame.height) != (width, height):
+        raise InputError(
+            f"{source}: changes from {width}x{height} to {frame.width}x{frame.height} at frame {number}; split it there "
+            "and enlarge the parts one by one."
+        )
+
+
+def _times(source, told, stamps, last_duration):
+    """When the frames are shown, as a dict of the plan's fields: at the time stamps where there are any."""
+    time_base, rate = told["time_base"], told["rate"]
+    if set(stamps) == {None}:
+        log.warning("%s: lacks time stamps; shown at %s frames a second.", source, rate)
+        time_base, last_duration = 1 / rate, 1
+        stamps = range(round(told["start"] * rate), round(told["start"] * rate) + len(stamps))
+    step = max(1, round(1 / rate / time_base))
+    pts = tuple(increasing(stamps, step))
+    if changed := sum(before != after for before, after in zip(stamps, pts, strict=True)):
+        log.warning("%s: %d time stamps of its frames are missing or out of order, and are guessed.", source, changed)
+    return {"time_base": time_base, "pts": pts, "last_duration": last_duration or step}

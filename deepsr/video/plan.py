@@ -1,0 +1,65 @@
+"""The plan of a video: what the later steps must know about it, and its JSON file."""
+
+import json
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from deepsr.errors import InputError
+from deepsr.files import atomic
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the later steps must know about a video. Its frames are numbered from 0, in the order in which they are shown."""
+
+    sha256: str  # of the file, or as of deepsr.data.frames.index_images
+    images: tuple[str, ...] | None  # names of the frames if the source is a folder
+    sound: tuple[str, ...]  # what becomes of each audio track, as of deepsr.video.sound.treatments
+    width: int  # of a frame, pixels
+    height: int
+    time_base: Fraction  # seconds; the unit of pts and last_duration
+    pts: tuple[int, ...]  # when each frame is shown; increasing
+    last_duration: int  # how long the last frame is shown
+    start: Fraction  # seconds; the time in the source at which the enlarged video starts
+    rate: Fraction  # frames a second on average
+    cuts: tuple[int, ...]  # numbers of the first frames of shots, without frame 0
+    aspect: Fraction | None  # width of a pixel over its height
+    matrix: tuple[int, ...] | None  # display matrix of nine numbers, which turns and mirrors (FFmpeg's display.h)
+    full_range: bool  # whether luma is 0..255 rather than 16..235
+    colour: tuple[int, int, int]  # matrix, primaries and transfer, code points of ITU-T H.273
+
+    @property
+    def frames(self):
+        """The number of frames."""
+        return len(self.pts)
+
+    def part(self, part, parts):
+        """Numbers (a range) of the frames of one of `parts` equal shares, 0 <= part < parts; may be empty."""
+        return range(self.frames * part // parts, self.frames * (part + 1) // parts)
+
+    def shots(self):
+        """Pairs (start, stop) of frame numbers; stop belongs to the next shot."""
+        return pairwise([0, *self.cuts, self.frames])
+
+
+def write_plan(plan, path):
+    """Write a plan to a JSON file. Fractions become text."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+
+
+def read_plan(path):
+    """The plan in a JSON file. Raises InputError if it is damaged."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        for name in ("time_base", "start", "rate", "aspect"):
+            values[name] = None if values[name] is None else Fraction(values[name])
+        plan = Plan(**values)
+        if not plan.frames or any(after <= before for before, after in pairwise(plan.pts)):
+            raise ValueError("its frames are not in order of time")
+        return plan
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
