@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import onnx
 import pytest
+from chains import chain_file
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
@@ -20,7 +20,6 @@ from deepsr.drafts.ensemble import Drafts
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.networks.onnx_export import Layer, to_onnx
 from deepsr.video.join import compare_video, join_parts
 from deepsr.video.source import choose_experiment, find_source
 from deepsr.video.upscale import _enlarge_chroma, find_cuts, plan_video, upscale_image, upscale_part
@@ -348,9 +347,8 @@ def network(path, n_drafts, channels=8):
         kernel = rng.normal(0, 1e-3, (size, size, inputs, outputs)).astype(np.float32)
         kernel[size // 2, size // 2, -1, 0] += 0.5 if i < 3 else 8
         kind = "conv" if i < 3 else "deconv"
-        layers.append(Layer(f"layer{i}", kind, kernel, np.zeros(outputs, np.float32), activation))
-    onnx.save(to_onnx(layers), path)
-    return path
+        layers.append((kind, kernel, np.zeros(outputs, np.float32), activation))
+    return chain_file(path, layers)
 
 
 def test_video_scores_what_evaluation_says(tmp_path):

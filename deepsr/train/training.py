@@ -23,10 +23,10 @@ from keras import ops
 from deepsr.drafts import patches
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.networks import base as networks
 from deepsr.networks import linear_filter, network, spectra
 from deepsr.progress import progress
 from deepsr.train import devices, normal_matrix
+from deepsr.train import vector as networks
 
 log = logging.getLogger("deepsr")
 
