@@ -189,12 +189,13 @@ def article_ours(folder):
     import keras
     import onnx
 
-    from deepsr.networks.onnx_export import from_keras, to_onnx
+    from deepsr.networks.onnx_export import to_onnx
 
     for clip in ("city_a", "street"):
         cut_patches(folder / f"{clip}.json", folder / f"{clip}.npz", 40)
     train([folder / "city_a.npz", folder / "street.npz"], folder / "article", epochs=0)
-    onnx.save(to_onnx(from_keras(keras.models.load_model(folder / "article.keras"))), folder / "article.onnx")
+    model = keras.models.load_model(folder / "article.keras")
+    onnx.save(to_onnx(model, {"network": "deepsr"}), folder / "article.onnx")
     seconds = time.time() - STARTED
     scores = [score(folder / f"{clip}.json", folder / "article.onnx", CPUS, 5) for clip in ("city_b", "bicycle", "bunny")]
     bicubic, deepsr = (mean(side) for side in zip(*scores, strict=True))

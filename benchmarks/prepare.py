@@ -15,7 +15,8 @@ from measure import CPUS, FRAMES, ROOT, experiment
 from deepsr.data import demo
 from deepsr.data.frames import index_images, list_members, write_clip
 from deepsr.drafts.ensemble import n_drafts
-from deepsr.networks.onnx_export import from_keras, to_onnx
+from deepsr.networks import network
+from deepsr.networks.onnx_export import to_onnx
 
 
 def clips(folder):
@@ -59,12 +60,12 @@ def write_index(path, container, members):
 def networks(folder):
     """The article's network with random weights, as Keras and as ONNX file, and that of the default's motion drafts."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
-    from deepsr.networks.model import build_deepsr
-
     model = baseline.network()
     model.save(folder / "network.keras")
-    onnx.save(to_onnx(from_keras(model)), folder / "network.onnx")
-    onnx.save(to_onnx(from_keras(build_deepsr(n_drafts(experiment("deepsr")["drafts"])))), folder / "motion.onnx")
+    facts = {"network": "deepsr"}
+    onnx.save(to_onnx(model, facts), folder / "network.onnx")
+    motion = network("deepsr").build(n_drafts(experiment("deepsr")["drafts"]), 4)
+    onnx.save(to_onnx(motion, facts), folder / "motion.onnx")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def _imports(path):
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.]+", str(node.value)):
+            names.add(str(node.value))  # a registry names the modules that it imports, as deepsr.networks does
     inside = [name.split(".")[1:] for name in names if name.split(".")[0] == PACKAGE.name]
     return {".".join(parts[:n]) for parts in inside for n in range(1, len(parts) + 1)}
 

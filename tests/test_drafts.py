@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
+from chains import chain_file
 
 from deepsr.data.degradation import degrade, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
@@ -16,7 +16,6 @@ from deepsr.drafts.ensemble import Drafts, is_oracle, label, n_drafts, radius
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.networks.onnx_export import Layer, to_onnx
 
 CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
 
@@ -131,17 +130,10 @@ def network(tmp_path_factory):
         shapes = [("conv", 11, inputs, 8, "tanh"), ("conv", 1, 8, 8, "tanh"), ("conv", 3, 8, 1, "tanh")]
         shapes += [("deconv", 25, 1, 1, "linear")]
         layers = [
-            Layer(
-                f"{kind}{i}",
-                kind,
-                random.normal(0, (size * size * a) ** -0.5, (size, size, a, b)).astype(np.float32),
-                np.full(b, 0.1, np.float32),
-                activation,
-            )
-            for i, (kind, size, a, b, activation) in enumerate(shapes)
+            (kind, random.normal(0, (size * size * a) ** -0.5, (size, size, a, b)), np.full(b, 0.1), activation)
+            for kind, size, a, b, activation in shapes
         ]
-        onnx.save(to_onnx(layers, None), folder / f"{inputs}.onnx")
-        return Predictor(folder / f"{inputs}.onnx")
+        return Predictor(chain_file(folder / f"{inputs}.onnx", layers))
 
     return make
 

@@ -121,9 +121,7 @@ for script in sys.argv[1:]:
 print(json.dumps(loaded))
 """
     # Those that load TensorFlow take too long here.
-    quick = [
-        s for s in SCRIPTS if not {"networks.model", "train.training"} & set(code.fingerprint(ROOT / "scripts" / f"{s}.py"))
-    ]
+    quick = [s for s in SCRIPTS if not {"train.training"} & set(code.fingerprint(ROOT / "scripts" / f"{s}.py"))]
     paths = [str(ROOT / "scripts" / f"{script}.py") for script in quick]
     done = subprocess.run([sys.executable, "-c", program, *paths], cwd=ROOT, capture_output=True, text=True, check=True)
     for script, modules in json.loads(done.stdout).items():
@@ -138,7 +136,17 @@ print(json.dumps(loaded))
             {"drafts.ensemble", "drafts.flow", "data.degradation", "drafts.patches", "data.sequence", "data.frames"},
         ),
         ("evaluate_clip", {"drafts.ensemble", "drafts.flow", "data.degradation", "evaluate.metrics", "evaluate.scoring"}),
-        ("train_network", {"train.training", "networks.model", "train.normal_matrix", "drafts.patches"}),
+        (
+            "train_network",
+            {
+                "train.training",
+                "networks.deepsr",
+                "networks.chain",
+                "networks.spectra",
+                "train.normal_matrix",
+                "drafts.patches",
+            },
+        ),
         ("choose_patches", {"drafts.patches", "data.sequence"}),
     ],
 )

@@ -6,17 +6,20 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from chains import chain_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepsr.errors import InputError
-from deepsr.networks import inference
+from deepsr.networks import chain_tiles, tiles
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.networks.onnx_export import Layer, from_keras, from_onnx, to_onnx
+from deepsr.networks.onnx_export import DIGEST, digest
+
+ROUNDING = 1e-5  # outputs of about 1, sums of less than a thousand terms: 84 times float32's own
 
 
 def network(kind="deepsr", n_drafts=4, channels=(16, 24), seed=0):
-    """A network of random weights with few channels, as layers."""
+    """A network of random weights with few channels: (kind, kernel, bias, activation) of each layer."""
     rng = np.random.default_rng(seed)
     shapes = {
         "deepsr": [("conv", 11, "tanh"), ("conv", 1, "tanh"), ("conv", 3, "tanh"), ("deconv", 25, "linear")],
@@ -24,8 +27,7 @@ def network(kind="deepsr", n_drafts=4, channels=(16, 24), seed=0):
     }[kind]
     widths = [n_drafts, *channels, 1, 1]
     return [
-        Layer(
-            f"layer{i}",
+        (
             kind,
             rng.normal(0, (size * size * widths[i]) ** -0.5, (size, size, widths[i], widths[i + 1])).astype(np.float32),
             rng.normal(0, 0.1, widths[i + 1]).astype(np.float32),
@@ -33,11 +35,6 @@ def network(kind="deepsr", n_drafts=4, channels=(16, 24), seed=0):
         )
         for i, (kind, size, activation) in enumerate(shapes)
     ]
-
-
-def save(path, layers, metadata=None):
-    onnx.save(to_onnx(layers, metadata), path)
-    return path
 
 
 def drafts(n, height, width, seed=0):
@@ -53,64 +50,14 @@ def whole_frame(path, frames):
 
 @pytest.fixture(scope="module", params=["deepsr", "srcnn"])
 def file(request, tmp_path_factory):
-    return save(tmp_path_factory.mktemp("network") / f"{request.param}.onnx", network(request.param))
-
-
-@pytest.fixture(scope="module", params=["deepsr", "srcnn"])
-def keras_model(request, tmp_path_factory):
-    """A full-size Keras model with random weights and biases, and its exported file."""
-    from deepsr.networks import model as models
-
-    model = getattr(models, f"build_{request.param}")(4)
-    rng = np.random.default_rng(1)
-    for layer in model.layers:
-        if weights := layer.get_weights():
-            layer.set_weights([w + rng.normal(0, 0.01, w.shape).astype(np.float32) for w in weights])
-    return model, save(tmp_path_factory.mktemp("keras") / "network.onnx", from_keras(model))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (17, 31), (33, 64)])
-def test_same_numbers_as_keras_borders_included(keras_model, size):
-    model, path = keras_model
-    frames = drafts(4, *size)
-    inputs = [frame[None, :, :, None].astype(np.float32) / 255 for frame in frames]
-    expected = np.asarray(model(inputs))[0, :, :, 0]
-    assert expected.std() > 1e-3 or expected.size == 1
-    np.testing.assert_allclose(Predictor(path)(frames), expected, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(whole_frame(path, frames), expected, rtol=0, atol=1e-5)
-
-
-def test_digits_of_a_network_that_begins_as_a_linear_filter(tmp_path):
-    """Its tanh layers carry a tenth, which the last layer enlarges again: more rounding. The truth is Keras in float64."""
-    import keras
-
-    from deepsr.networks import linear_filter
-    from deepsr.networks import model as models
-
-    rng = np.random.default_rng(2)
-    kernel = rng.normal(0, 0.02, (11, 11, 4)).astype(np.float32)
-    kernel[5, 5] += 0.25
-    model = models.build_deepsr(4)
-    model.set_weights(linear_filter.embed(model, model.get_weights(), kernel, np.float32(0.01))[0])
-    path = save(tmp_path / "n.onnx", from_keras(model))
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
-        exact = models.build_deepsr(4)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    exact.set_weights(model.get_weights())
-    frames = drafts(4, 50, 70)
-    truth = np.asarray(exact([frame[None, :, :, None] / 255 for frame in frames]))[0, :, :, 0]
-    assert truth.dtype == np.float64 and truth.std() > 0.1
-    np.testing.assert_allclose(Predictor(path)(frames).clip(0, 1), truth.clip(0, 1), rtol=0, atol=1e-5)
+    return chain_file(tmp_path_factory.mktemp("network") / f"{request.param}.onnx", network(request.param))
 
 
 @pytest.mark.parametrize("n_drafts", [1, 2])
 def test_any_number_of_drafts(tmp_path, n_drafts):
-    path = save(tmp_path / "n.onnx", network(n_drafts=n_drafts))
+    path = chain_file(tmp_path / "n.onnx", network(n_drafts=n_drafts))
     frames = drafts(n_drafts, 12, 15)
-    np.testing.assert_allclose(Predictor(path)(frames), whole_frame(path, frames), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(Predictor(path)(frames), whole_frame(path, frames), rtol=0, atol=ROUNDING)
 
 
 @settings(deadline=None, max_examples=40)
@@ -124,10 +71,10 @@ def test_any_number_of_drafts(tmp_path, n_drafts):
 def test_tiles_make_the_whole_frame(file, height, width, rows, columns, seed):
     frames = drafts(4, height, width, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "_tile_size", lambda *_: (rows, columns))
+        patch.setattr(chain_tiles, "_tile_size", lambda *_: (rows, columns))
         tiled = Predictor(file, threads=2)(frames)
     assert tiled.shape == (height, width) and tiled.dtype == np.float32
-    np.testing.assert_allclose(tiled, whole_frame(file, frames), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tiled, whole_frame(file, frames), rtol=0, atol=ROUNDING)
 
 
 def test_tiles_of_any_memory_make_the_whole_frame(file):
@@ -136,7 +83,7 @@ def test_tiles_of_any_memory_make_the_whole_frame(file):
     for megabytes in (0.001, 1, 1000):
         predictor = Predictor(file, tile_mb=megabytes)
         sizes.append(predictor._tile[1])
-        np.testing.assert_allclose(predictor(frames), whole, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(predictor(frames), whole, rtol=0, atol=ROUNDING)
     assert sizes[0] == 1 < sizes[1] < sizes[2] > 130
 
 
@@ -154,12 +101,12 @@ def pretended(monkeypatch):
     class Session(onnxruntime.InferenceSession):
         def __init__(self, model, options, providers):
             asked.append(providers)
-            super().__init__(model, options, providers=[inference.CPU])
+            super().__init__(model, options, providers=[tiles.CPU])
 
         def get_providers(self):
-            return [inference.CUDA, inference.CPU]
+            return [tiles.CUDA, tiles.CPU]
 
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [inference.CUDA, inference.CPU])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [tiles.CUDA, tiles.CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     return asked
 
@@ -169,7 +116,7 @@ def test_a_gpu_that_fails_at_work_is_not_used(file, pretended, monkeypatch, capl
     expected = Predictor(file)(frames)
 
     def run(self, *arguments):
-        if pretended[-1] != [inference.CPU]:
+        if pretended[-1] != [tiles.CPU]:
             raise onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException("CUDA error:\nout of memory")
         return onnxruntime.InferenceSession.__base__.run(self, *arguments)
 
@@ -183,9 +130,9 @@ def test_a_gpu_gets_wide_tiles_and_all_digits(file, pretended):
     frames = drafts(4, 45, 1300)
     wide, narrow = Predictor(file, gpu=True), Predictor(file)
     assert wide.on_gpu and not narrow.on_gpu
-    assert pretended == [[(inference.CUDA, {"use_tf32": 0}), inference.CPU], [inference.CPU]]
+    assert pretended == [[(tiles.CUDA, {"use_tf32": 0}), tiles.CPU], [tiles.CPU]]
     assert wide._tile[1] > 5 * narrow._tile[1]
-    np.testing.assert_allclose(wide(frames), narrow(frames), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(wide(frames), narrow(frames), rtol=0, atol=ROUNDING)
 
 
 def test_threads_do_not_change_a_bit(file):
@@ -196,15 +143,41 @@ def test_threads_do_not_change_a_bit(file):
         assert all(np.array_equal(predictor(frames), one) for _ in range(3))
 
 
-def test_layers_and_metadata_survive_the_file(tmp_path):
-    layers = network()
-    model = to_onnx(layers, {"scale": "4", "experiment": "deepsr"})
-    for before, after in zip(layers, from_onnx(model), strict=True):
-        assert (before.name, before.kind, before.activation) == (after.name, after.kind, after.activation)
-        assert np.array_equal(before.kernel, after.kernel) and np.array_equal(before.bias, after.bias)
-    onnx.save(model, tmp_path / "n.onnx")
-    predictor = Predictor(tmp_path / "n.onnx")
-    assert predictor.metadata == {"scale": "4", "experiment": "deepsr"} and predictor.n_drafts == 4
+def test_metadata_survive_the_file(tmp_path):
+    predictor = Predictor(chain_file(tmp_path / "n.onnx", network(), {"scale": "4", "network": "another"}))
+    assert predictor.metadata == {"scale": "4", "network": "another"} and predictor.n_drafts == 4
+    assert isinstance(predictor, tiles.Predictor) and not isinstance(predictor, chain_tiles.Predictor)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (17, 31)])
+def test_the_networks_own_predictor_and_the_general_one_agree(file, size):
+    own, general = Predictor(file), tiles.Predictor(onnx.load(file))
+    assert isinstance(own, chain_tiles.Predictor)
+    np.testing.assert_allclose(own(drafts(4, *size)), general(drafts(4, *size)), rtol=0, atol=ROUNDING)
+
+
+def test_the_mirror_image_is_as_wide_as_the_grid_asks_for():
+    """A network on the LR grid of x3 sees a mirror image of 9 pixels: with 8 its pixels would lie elsewhere."""
+
+    class Recorder:
+        grid = 3
+
+        def __call__(self, drafts):
+            self.seen = drafts
+            return drafts[0] / np.float32(255)
+
+    frames, recorder = drafts(2, 6, 9), Recorder()
+    np.testing.assert_array_equal(predict_frame(recorder, frames), frames[0] / np.float32(255))
+    assert recorder.seen.shape == (2, 24, 27)
+    np.testing.assert_array_equal(recorder.seen[:, 8, 9:-9], frames[:, 0])
+
+
+@pytest.mark.parametrize("megabytes", [0.0001, 0.01, 1000])
+def test_general_tiles_of_any_memory_make_the_whole_frame(file, megabytes):
+    predictor = tiles.Predictor(onnx.load(file), threads=2, tile_mb=megabytes)
+    frames = drafts(4, 61, 130)
+    assert (predictor.side == predictor.halo) if megabytes < 1 else predictor.side > 130
+    np.testing.assert_allclose(predictor(frames), whole_frame(file, frames), rtol=0, atol=ROUNDING)
 
 
 def test_borders_see_the_mirror_image(tmp_path):
@@ -212,12 +185,8 @@ def test_borders_see_the_mirror_image(tmp_path):
     blur = np.full((9, 9, 1, 1), 1 / 81, np.float32)
     pixel = np.ones((1, 1, 1, 1), np.float32)
     none = np.zeros(1, np.float32)
-    layers = [
-        Layer("a", "conv", blur, none, "relu"),
-        Layer("b", "conv", pixel, none, "relu"),
-        Layer("c", "conv", pixel, none, "linear"),
-    ]
-    predictor = Predictor(save(tmp_path / "blur.onnx", layers))
+    layers = [("conv", blur, none, "relu"), ("conv", pixel, none, "relu"), ("conv", pixel, none, "linear")]
+    predictor = Predictor(chain_file(tmp_path / "blur.onnx", layers))
     frames = np.full((1, 20, 3), 102, np.uint8)
     assert predictor(frames)[0, 0] < 0.2
     np.testing.assert_allclose(predict_frame(predictor, frames), np.full((20, 3), 0.4), atol=1e-6)
@@ -233,8 +202,8 @@ def test_predicted_frame_keeps_size_and_range(file, size, pad):
 def test_values_are_clipped(tmp_path):
     layers = network()
     for bias, limit in ((9, 1), (-9, 0)):
-        last = Layer("last", "deconv", layers[-1].kernel, np.array([bias], np.float32), "linear")
-        predictor = Predictor(save(tmp_path / "n.onnx", [*layers[:-1], last]))
+        last = ("deconv", layers[-1][1], np.array([bias], np.float32), "linear")
+        predictor = Predictor(chain_file(tmp_path / "n.onnx", [*layers[:-1], last]))
         assert (predict_frame(predictor, drafts(4, 9, 9)) == limit).all()
 
 
@@ -244,40 +213,75 @@ def test_wrong_drafts_are_refused(file, wrong):
         Predictor(file)(wrong)
 
 
-def damaged_files(good):
-    """Names and contents of files that are no usable network."""
+def damaged(good, damage):
+    """The bytes of a file that is no usable network, made from those of one that is."""
+    if damage == "empty":
+        return b""
+    if damage == "text":
+        return b"not a network at all"
+    if damage == "cut":
+        return good[: len(good) // 2]
     model = onnx.load_from_string(good)
-    other = onnx.helper.make_model(
-        onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "other", list(model.graph.input[:1]), [])
-    )
-    strided = onnx.load_from_string(good)
-    strided.graph.node[1].attribute.append(onnx.helper.make_attribute("strides", [2, 2]))
-    short = onnx.load_from_string(good)
-    short.graph.initializer[0].raw_data = short.graph.initializer[0].raw_data[:-4]
-    external = onnx.load_from_string(good)
-    onnx.external_data_helper.set_external_data(external.graph.initializer[0], "../elsewhere")
-    external.graph.initializer[0].ClearField("raw_data")
-    infinite = network()
-    infinite[0].bias[3] = np.nan
-    return {
-        "empty": b"",
-        "text": b"not a network at all",
-        "cut": good[: len(good) // 2],
-        "other": other.SerializeToString(),
-        "strided": strided.SerializeToString(),
-        "short": short.SerializeToString(),
-        "external": external.SerializeToString(),
-        "two layers": to_onnx(network()[2:]).SerializeToString(),
-        "not finite": to_onnx(infinite).SerializeToString(),
-    }
+    first = model.graph.initializer[0]
+    if damage == "other":
+        relu = onnx.helper.make_node("Relu", ["x"], ["y"])
+        return onnx.helper.make_model(
+            onnx.helper.make_graph([relu], "other", list(model.graph.input[:1]), [])
+        ).SerializeToString()
+    if damage == "strided":
+        model.graph.node[1].attribute.append(onnx.helper.make_attribute("strides", [2, 2]))
+    elif damage == "short":
+        first.raw_data = first.raw_data[:-4]
+    elif damage == "one bit":
+        first.raw_data = bytes([first.raw_data[0] ^ 1]) + first.raw_data[1:]
+    elif damage == "external":
+        onnx.external_data_helper.set_external_data(first, "../elsewhere")
+        first.ClearField("raw_data")
+    elif damage == "external, with its digest":
+        onnx.external_data_helper.set_external_data(first, "../elsewhere")
+        first.ClearField("raw_data")
+        certify(model)
+    elif damage == "unknown operator":
+        model.graph.node[1].op_type = "Elu"
+        model.metadata_props[0].value = "another"
+        certify(model)
+    elif damage == "no chain":
+        model.graph.node[2].op_type = "Elu"
+        certify(model)
+    return model.SerializeToString()
 
 
-@pytest.mark.parametrize("damage", list(damaged_files(to_onnx(network()).SerializeToString())))
+def certify(model):
+    for entry in model.metadata_props:
+        if entry.key == DIGEST:
+            entry.value = digest(model)
+
+
+DAMAGES = ["empty", "text", "cut", "other", "strided", "short", "one bit", "external"]
+DAMAGES += ["external, with its digest", "unknown operator", "no chain"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_or_foreign_file_is_named(tmp_path, damage):
-    path = tmp_path / "network.onnx"
-    path.write_bytes(damaged_files(to_onnx(network()).SerializeToString())[damage])
-    with pytest.raises(InputError, match="network.onnx"):
+    path = chain_file(tmp_path / "network.onnx", network())
+    Predictor(path)
+    path.write_bytes(damaged(path.read_bytes(), damage))
+    with pytest.raises(InputError, match="network.onnx: damaged, or not a network that can be used here"):
         Predictor(path)
+
+
+@pytest.mark.parametrize("layer", [0, 3])
+def test_weights_that_are_not_finite_are_refused(tmp_path, layer):
+    layers = network()
+    layers[layer][2][-1] = np.nan
+    with pytest.raises(InputError, match="network.onnx: has weights that are not finite numbers"):
+        Predictor(chain_file(tmp_path / "network.onnx", layers))
+
+
+@pytest.mark.parametrize("kinds", [slice(2, None), slice(1, None)])
+def test_a_file_that_only_claims_to_be_deepsr_is_refused(tmp_path, kinds):
+    with pytest.raises(InputError, match="n.onnx: .*not those of a chain"):
+        Predictor(chain_file(tmp_path / "n.onnx", network()[kinds]))
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from scipy import linalg
 
 from deepsr.errors import InputError
-from deepsr.networks import linear_filter
-from deepsr.networks import model as networks
+from deepsr.networks import chain, linear_filter, network
 from deepsr.train import normal_matrix
 
 
@@ -44,14 +44,43 @@ def test_identical_drafts_and_flat_patches_do_not_break_it():
     pool = Pool(x, x[:, 0])
     kernel, bias = best_filter(pool, np.arange(5))
     assert kernel.sum() * 100 / 255 + bias == pytest.approx(100 / 255, abs=1e-3)
-    model = networks.build_deepsr(3)
-    start = linear_filter.make(
-        model,
-        [np.zeros(w.shape) for w in model.weights],
-        normal_matrix.normal_matrix(pool, np.arange(5), 11, True, 1),
-        1,
-    )
+    model = network("deepsr").build(3, 4)
+    normal = normal_matrix.normal_matrix(pool, np.arange(5), 11, True, 1)
+    start = network("deepsr").start(model, model.get_weights(), normal, seed=1)
     assert all(np.isfinite(weight).all() for weight in start.weights)
+
+
+def test_the_filter_is_that_of_ridge_regression():
+    """An independent library, on the rows themselves; the penalty pulls towards the mean of the drafts."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(100, 1, (400, 18))
+    y = x @ rng.normal(0, 0.2, 18) + 7 + rng.normal(0, 1, 400)
+    rows = np.column_stack([x, np.ones(400), y])
+    kernel, bias = linear_filter.solve_filter(rows.T @ rows, 3, 2)
+    prior = np.zeros(18)
+    prior[8:10] = 0.5
+    augmented = np.vstack([np.column_stack([x, np.ones(400)]), np.sqrt(0.3 * 400) * np.eye(19)[:18]])
+    expected = linalg.lstsq(augmented, np.append(y - x @ prior, np.zeros(18)))[0]
+    np.testing.assert_allclose(kernel.ravel(), prior + expected[:18], atol=1e-6)
+    assert bias == pytest.approx(expected[18] / 255, rel=1e-5)
+
+
+def test_whitening_leaves_weak_directions_weak():
+    """By hand: variances 3 and 1 of independent windows, the mean eigenvalue 2; a fifth of it is added to both."""
+    variance = np.array([3.0, 1.0])
+    mean = np.array([10.0, 20.0])
+    normal = np.zeros((4, 4))
+    normal[:2, :2] = 8 * (np.diag(variance) * 255**2 + np.outer(mean, mean))
+    normal[:2, 2] = normal[2, :2] = 8 * mean
+    normal[2, 2] = 8
+    matrix, effective = linear_filter.whiten(normal, 1, 2)
+    floor = 0.4 + 1 / 12 / 255**2
+    np.testing.assert_allclose(
+        matrix.T @ np.diag(variance) @ matrix, np.diag(sorted(variance / (variance + floor))), atol=1e-6
+    )
+    assert effective == pytest.approx(np.sum(variance / (variance + floor)))
+    normal[:2, :2] = 8 * np.outer(mean, mean)  # nothing varies
+    assert linear_filter.whiten(normal, 1, 2)[1] == 1
 
 
 def test_the_relative_loss_prefers_the_patches_that_bicubic_gets_right():
@@ -89,35 +118,34 @@ def test_whitened_windows_are_white():
     assert np.abs(white - np.diag(np.diag(white))).max() < 0.05
 
 
-@pytest.mark.parametrize("network, size", [("deepsr", 11), ("srcnn", 9)])
-def test_network_equals_the_filter_at_the_start(network, size):
-    rng = np.random.default_rng(3)
-    kernel = rng.normal(0, 0.02, (size, size, 2)).astype(np.float32)
-    kernel[size // 2, size // 2] += 0.5
-    model = networks.NETWORKS[network](2)
-    weights, rates = linear_filter.embed(model, [rng.normal(0, 0.05, w.shape) for w in model.weights], kernel, 0.02)
-    model.set_weights(weights)
-    assert [rate.shape for rate in rates] == [weight.shape for weight in weights]
-    x = rng.random((1, 60, 60, 2), np.float32)
-    out = np.asarray(model([x[..., :1], x[..., 1:]]))[0, :, :, 0]
-    windows = np.lib.stride_tricks.sliding_window_view(x[0], (size, size), axis=(0, 1))
-    expected = np.einsum("ijcxy,xyc->ij", windows, kernel) + 0.02
-    inside = slice(size // 2, -(size // 2))
-    assert np.abs(out[inside, inside] - expected).max() < 3e-3
+@pytest.mark.parametrize("name", ["deepsr", "srcnn"])
+def test_steps_of_a_chain_are_small_where_they_move_every_pixel(name):
+    """The filter's own path: a hundredth of what its values are; where the features get their say: a tenth."""
+    model = network(name).build(2, 4)
+    size = network(name).filter_size
+    _, rates = chain.embed(model, model.get_weights(), np.zeros((size, size, 2)), 0)
+    eps = {"deepsr": 0.1, "srcnn": 1}[name]
+    for rate in rates[:4]:
+        assert rate[..., 0] == pytest.approx(0.01 * eps) and (rate[..., 1:] == 1).all()
+    assert rates[4] == pytest.approx(0.1 * eps)
+    for rate in rates[5:]:
+        assert rate == pytest.approx(0.01 * eps)
 
 
 def test_random_features_use_their_activation():
     """The other channels of the first layer see the image's structure, not its brightness."""
     pool = noise_pool()
-    model = networks.build_deepsr(2)
-    random = [np.zeros(w.shape) for w in model.weights]
-    start = linear_filter.make(model, random, normal_matrix.normal_matrix(pool, np.arange(60), 11, False, 1), 1)
+    model = network("deepsr").build(2, 4)
+    normal = normal_matrix.normal_matrix(pool, np.arange(60), 11, False, 1)
+    start, again, other = (network("deepsr").start(model, model.get_weights(), normal, seed) for seed in (1, 1, 2))
     x = pool.drafts[:8].transpose(0, 2, 3, 1) / np.float32(255)
     weights = [start.weights[0], start.weights[1]]
     windows = np.lib.stride_tricks.sliding_window_view(x, (11, 11), axis=(1, 2))
     before_tanh = np.einsum("nijcxy,xycf->nijf", windows, weights[0][..., 1:], optimize=True) + weights[1][1:]
     assert np.abs(before_tanh.mean()) < 0.05
-    assert before_tanh.std() == pytest.approx(linear_filter.GAIN, rel=0.15)
+    assert before_tanh.std() == pytest.approx(chain.GAIN, rel=0.15)
+    assert np.array_equal(start.weights[0], again.weights[0]) and not np.array_equal(start.weights[0], other.weights[0])
+    assert np.array_equal(start.whitening, linear_filter.whiten(normal, 11, 2)[0])
 
 
 def test_patches_smaller_than_the_filter():

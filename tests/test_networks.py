@@ -1,7 +1,11 @@
 """What holds for every network in the registry; a new one is tested by being registered."""
 
 import os
+import shutil
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,7 +20,7 @@ from hypothesis import strategies as st
 from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
-from deepsr.networks import NETWORKS, PREDICTORS, base, fast, inference, network, tiles
+from deepsr.networks import NETWORKS, PREDICTORS, fast, inference, network, tiles
 from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
 from deepsr.networks.inference import Predictor
@@ -139,7 +143,7 @@ def check_start(net, scale, n_drafts):
     kernel[size // 2, size // 2], kernel[0, 1, 0], kernel[3, -1, -1] = 0.7 / n_drafts, 0.1, 0.2
     model = net.build(n_drafts, scale)
     start = net.start(model, random_weights(model), normal_of(kernel, 0.02), seed=1)
-    assert [w.shape for w in start.weights] == [r.shape for r in start.rates] == base.shapes(model)
+    assert [w.shape for w in start.weights] == [r.shape for r in start.rates] == [tuple(w.shape) for w in model.weights]
     model.set_weights(start.weights)
     drafts = frames(n_drafts, scale, 9, 11) / np.float32(255)
     found = np.asarray(model([frame[None, :, :, None] for frame in drafts]))[0, :, :, 0]
@@ -170,8 +174,7 @@ def test_without_a_normal_matrix_the_weights_stay_random_and_the_skip_zero(name)
     assert start.whitening is None
     for variable, weight, rate, before in zip(model.weights, start.weights, start.rates, given, strict=True):
         skip = "linear_skip" in variable.path
-        factor = 0.1 if "_second" in variable.path else 1
-        np.testing.assert_array_equal(weight, np.zeros_like(before) if skip else np.float32(factor) * before)
+        np.testing.assert_array_equal(weight, np.zeros_like(before) if skip else before)
         assert (rate == (0 if skip else 1)).all()
 
 
@@ -243,7 +246,13 @@ def test_multiply_adds_of_the_fast_network_per_hr_pixel(scale, n_drafts, macs):
         if hasattr(layer, "kernel")
     )
     assert total == pytest.approx(macs, rel=0.1)
-    assert fast.BLOCKS == 4
+
+
+def test_blocks_of_the_fast_network_begin_near_the_identity():
+    model = network("fast").build(3, 4)
+    for i in range(fast.BLOCKS):
+        first, second = (model.get_layer(f"block{i}_{which}").kernel.numpy().std() for which in ("first", "second"))
+        assert second == pytest.approx(first / 10, rel=0.05)
 
 
 def test_last_layer_of_deepsr_is_linear():
@@ -268,8 +277,27 @@ def test_a_chain_that_is_none_is_refused_before_it_is_trained(change):
         Broken().build(2, 2)
 
 
-def test_flatten_and_split_are_inverse():
-    weights = built("srcnn", 2, 4)[1].get_weights()
-    back = base.split(base.flatten(weights), [w.shape for w in weights])
-    for one, other in zip(weights, back, strict=True):
-        np.testing.assert_array_equal(one, np.asarray(other))
+PROGRAM = """
+import numpy as np, onnx
+from deepsr.networks import network
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.onnx_export import to_onnx
+net = network("small")
+model = net.build(3, 2)
+start = net.start(model, model.get_weights(), None, seed=1)
+onnx.save(to_onnx(model, {"network": "small"}), "n.onnx")
+assert predict_frame(Predictor("n.onnx"), np.zeros((3, 10, 14), np.uint8)).shape == (10, 14)
+print(len(start.weights))
+"""
+
+
+def test_a_network_as_the_documentation_adds_one(tmp_path):
+    """The diff in docs/, applied to a copy of the package."""
+    root = Path(__file__).parent.parent
+    shutil.copytree(root / "deepsr", tmp_path / "deepsr")
+    diff = (root / "docs/extending-network.md").read_text().partition("```diff\n")[2].partition("```")[0]
+    subprocess.run(["patch", "-p1"], input=diff, text=True, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    assert sum(line[0] in "+-" and line[:3] not in ("+++", "---") for line in diff.splitlines()) <= 15
+    program = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "8\n", done.stderr

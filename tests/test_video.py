@@ -12,8 +12,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import onnx
 import pytest
+from chains import chain_file
 from PIL import Image
 
 from deepsr.data.degradation import degrade, upscale
@@ -22,7 +22,6 @@ from deepsr.drafts.ensemble import Drafts
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.networks.onnx_export import Layer, to_onnx
 from deepsr.video.compare import compare_video
 from deepsr.video.enlarge import _enlarge_chroma, upscale_image, upscale_part
 from deepsr.video.examine import find_cuts, plan_video
@@ -539,9 +538,8 @@ def network(path, n_drafts, channels=8):
         kernel = rng.normal(0, 1e-3, (size, size, inputs, outputs)).astype(np.float32)
         kernel[size // 2, size // 2, -1, 0] += 0.5 if i < 3 else 8
         kind = "conv" if i < 3 else "deconv"
-        layers.append(Layer(f"layer{i}", kind, kernel, np.zeros(outputs, np.float32), activation))
-    onnx.save(to_onnx(layers), path)
-    return path
+        layers.append((kind, kernel, np.zeros(outputs, np.float32), activation))
+    return chain_file(path, layers)
 
 
 def test_video_scores_what_evaluation_says(tmp_path):

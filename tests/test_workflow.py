@@ -140,7 +140,7 @@ EDITS = {
     ),
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
-    "model code": (edit_code("deepsr/networks/model.py", "256", "128"), TRAINED),
+    "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
     "draft code": (
         edit_code("deepsr/drafts/ensemble.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
         {"make_drafts", "evaluate_clip"} | TRAINED,
@@ -151,7 +151,7 @@ EDITS = {
     ),
     "comment": (edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
     "docstring": (edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'), set()),
-    "file touched": (touch("deepsr/networks/model.py"), set()),
+    "file touched": (touch("deepsr/networks/deepsr.py"), set()),
     "frame touched": (touch("tests/clips/tower/00.png"), set()),
     "frame replaced": (replace_frame, {"index_clip", "evaluate_clip", "collect_psnr"}),
     "frame replaced by an older file": (replace_frame_by_older, {"index_clip", "evaluate_clip", "collect_psnr"}),

@@ -1,11 +1,10 @@
 """What every network is. A subclass says how its graph is built; all else has a default that works for any graph."""
 
-import math
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from deepsr.networks.linear_filter import solve_filter
 from deepsr.networks.onnx_export import to_onnx
@@ -85,20 +84,3 @@ class Network:
             kernel, bias = solve_filter(normal, self.filter_size, len(model.inputs))
             weights[index[id(skip.kernel)]][..., 0], weights[index[id(skip.bias)]][0] = kernel, bias
         return Start(weights, rates, None)
-
-
-def shapes(model):
-    """Shapes of all weights, in order."""
-    return [tuple(weight.shape) for weight in model.weights]
-
-
-def flatten(arrays):
-    """Float32 vector (P,) of all weights in order."""
-    return np.concatenate([np.asarray(array, np.float32).ravel() for array in arrays])
-
-
-def split(vector, shapes):
-    """The weights that `flatten` put into `vector` (array or tensor), as a list."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    parts = ops.split(vector, [int(end) for end in ends[:-1]])
-    return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]

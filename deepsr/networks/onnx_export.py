@@ -28,6 +28,9 @@ def to_onnx(model, metadata=None):
     model: functional, built of the layers in `LAYERS`; one output. metadata: dict of strings kept in the file
     (network, experiment, scale, ...). Raises InputError for a layer that cannot be written, naming it.
     """
+    outputs = [tensor.shape[-1] for tensor in model.outputs]
+    if outputs != [1]:
+        raise InputError(f"the network's outputs have {outputs} channels; it needs one output of one channel, the luma.")
     config = model.get_config()
     graph = _Graph()
     weights = {layer.name: layer.get_weights() for layer in model.layers}

@@ -127,7 +127,7 @@ def receptive_field(graph):
             around, pixel = -(-around // attributes["blocksize"]), pixel * attributes["blocksize"]
         elif node.op_type == "Resize":
             scale = int(weights[node.input[2]][-1])
-            around, pixel = -(-around // scale) + 1, pixel * scale
+            around, pixel = -(-around // scale) + (attributes["mode"] == b"linear"), pixel * scale
         elif node.op_type not in POINTWISE:
             raise ValueError(f"the operator {node.op_type} is not known")
         for name in node.input:
