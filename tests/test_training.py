@@ -16,7 +16,7 @@ from deepsr.drafts.patches import save
 from deepsr.errors import InputError
 from deepsr.networks import network
 from deepsr.networks.base import Start
-from deepsr.train import checkpoint, loop, start, training
+from deepsr.train import training
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr
 from deepsr.train.pool import Batches, Pool, choose
@@ -69,41 +69,6 @@ def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):  
     for other in ("two", "killed"):
         assert same(weights, results(tmp_path / other)[0])
         assert history == results(tmp_path / other)[1]
-
-
-@pytest.mark.parametrize("name", ["deepsr", "srcnn"])
-@pytest.mark.parametrize("steps", [4, 7])  # at a validation, and between two
-def test_an_interrupted_training_continues_bit_by_bit(shards, tmp_path, monkeypatch, caplog, name, steps):  # noqa: F811
-    caplog.set_level("INFO")
-    whole = train(shards, tmp_path / "whole", network=name)
-    original = checkpoint.save
-
-    def save_and_stop(path, state, identity):
-        original(path, state, identity)
-        if state.step == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint, "save", save_and_stop)
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0)
-    with pytest.raises(KeyboardInterrupt):
-        train(shards, tmp_path / "stopped", network=name)
-    assert not (tmp_path / "stopped" / "model.keras").exists()
-    monkeypatch.setattr(checkpoint, "save", original)
-    weights, history, summary = train(shards, tmp_path / "stopped", network=name)
-    assert f"training continues at step {steps}" in caplog.text
-    assert same(weights, whole[0]) and history == whole[1] and summary == whole[2]
-    assert not (tmp_path / "stopped" / "checkpoint.npz").exists()
-
-
-def test_checkpoints_are_saved_at_validations_and_now_and_then(shards, tmp_path, monkeypatch):  # noqa: F811
-    saved = []
-    monkeypatch.setattr(checkpoint, "save", lambda path, state, identity: saved.append(state.step))
-    train(shards, tmp_path, validate_every=5)
-    assert saved == [5, 10, 12]
-    saved.clear()
-    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0)
-    train(shards, tmp_path, validate_every=5)
-    assert saved == list(range(1, 13))
 
 
 def test_trains_on_jax_with_the_same_result(shards, tmp_path):  # noqa: F811
@@ -236,60 +201,6 @@ def test_warm_start_beats_every_single_draft(shards, tmp_path):  # noqa: F811
     assert summary["val_psnr_start"] > np.mean(-10 * np.log10(errors), axis=0).max() + 3
 
 
-@pytest.mark.parametrize("loss, warm_start", [("mse", True), ("relative", True), ("mse", False)])
-def test_what_a_network_is_given_to_start_from(shards, monkeypatch, loss, warm_start):  # noqa: F811
-    """The normal matrix of the training patches, weighed as the loss weighs them; nothing without a warm start."""
-    calls = []
-    monkeypatch.setattr(start, "normal_matrix", lambda *arguments: calls.append(arguments) or "normal matrix")
-
-    class Net:
-        filter_size = 7
-
-        def start(self, model, weights, normal, seed):
-            return Start((weights, normal, seed), "rates", "whitening")
-
-    model, pool, indices = network("srcnn").build(2, 4), Pool(shards), np.arange(3)
-    settings = settings_with(loss=loss, warm_start=warm_start, seed=9)
-    weights, normal, seed = start.make_start(Net(), model, pool, indices, settings).weights
-    assert same(weights, model.get_weights()) and seed == 9
-    assert normal == ("normal matrix" if warm_start else None)
-    assert calls == ([(pool, indices, 7, loss == "relative", 9)] if warm_start else [])
-
-
-def test_the_first_weights_follow_from_the_seed(shards, tmp_path):  # noqa: F811
-    one, again, other = (
-        train(shards, tmp_path / name, warm_start=False, epochs=0, seed=seed)[0]
-        for name, seed in (("one", 2**40), ("again", 2**40), ("other", 3))
-    )
-    assert same(one, again)
-    assert not any(np.array_equal(a, b) for a, b in zip(one[::2], other[::2], strict=True))
-
-
-def test_start_weights_are_trained_on_at_the_rates_of_a_fresh_start(shards, tmp_path):  # noqa: F811
-    weights = train(shards, tmp_path / "first", warm_start=False, epochs=0)[0]
-    path = str(tmp_path / "first" / "model.keras")
-    assert same(train(shards, tmp_path / "second", epochs=0, start_weights=path)[0], weights)
-    pool, model = Pool(shards), network("deepsr").build(2, 4)
-    fresh, given = (start.make_start(network("deepsr"), model, pool, np.arange(9), settings_with(), p) for p in (None, path))
-    assert same(given.weights, weights) and not same(fresh.weights, weights)
-    assert same(given.rates, fresh.rates) and np.array_equal(given.whitening, fresh.whitening)
-
-
-def test_start_weights_of_another_network_or_no_model(shards, tmp_path):  # noqa: F811
-    train(shards, tmp_path / "srcnn", network="srcnn", warm_start=False, epochs=0)
-    other = tmp_path / "srcnn" / "model.keras"
-    with pytest.raises(InputError, match="model.keras: holds another network"):
-        train(shards, tmp_path, start_weights=str(other))
-    model = network("deepsr").build(2, 4)
-    model.set_weights([np.full(weight.shape, np.nan) for weight in model.weights])
-    model.save(tmp_path / "nan.keras")
-    with pytest.raises(InputError, match="nan.keras: holds weights that are not finite"):
-        train(shards, tmp_path, start_weights=str(tmp_path / "nan.keras"))
-    other.write_bytes(b"")
-    with pytest.raises(InputError, match="model.keras: is not a Keras model"):
-        train(shards, tmp_path, start_weights=str(other))
-
-
 class Skipping:
     """A residual network on the LR grid, beside a linear filter that is not trained."""
 
@@ -323,65 +234,6 @@ def test_any_network_trains_and_what_has_rate_zero_stays_bit_by_bit(shards, tmp_
     assert 0 < sum(frozen) < len(frozen)
     assert [np.array_equal(a, b) for a, b in zip(weights[0], before, strict=True)] == frozen
     assert weights[2]["val_psnr_kept"] > weights[2]["val_psnr_start"] + 3
-
-
-def test_other_settings_or_data_or_a_damaged_checkpoint_are_not_continued(shards, tmp_path, caplog):  # noqa: F811
-    caplog.set_level("INFO")
-    path = tmp_path / "checkpoint.npz"
-    identity = {"settings": "1", "data": "2", "code": "3", "devices": "4"}
-    state = begin(np.arange(3, dtype=np.float32))
-    assert checkpoint.load(path, identity) is None
-    state.step, state.history = 7, np.ones((2, len(HISTORY)))
-    checkpoint.save(path, state, identity)
-    found = checkpoint.load(path, identity)
-    assert found.step == 7 and isinstance(found.step, int)
-    assert all(np.array_equal(value, vars(state)[name]) for name, value in vars(found).items())
-    assert "checkpoint.npz: training continues at step 7" in caplog.text
-    for part in identity:
-        assert checkpoint.load(path, identity | {part: "another"}) is None
-        assert f"checkpoint.npz: the checkpoint is of other {part}; training begins anew" in caplog.text
-    assert checkpoint.load(path, identity | {"data": "5", "code": "6"}) is None
-    assert "the checkpoint is of other data and code;" in caplog.text
-    np.savez(tmp_path / "empty.npz", identity=json.dumps(identity))
-    for content in (b"", b"PK\x03\x04 nonsense", path.read_bytes()[:-30], (tmp_path / "empty.npz").read_bytes()):
-        path.write_bytes(content)
-        caplog.clear()
-        assert checkpoint.load(path, identity) is None
-        assert "checkpoint is damaged" in caplog.text
-
-
-def test_a_damaged_checkpoint_is_replaced(shards, tmp_path):  # noqa: F811
-    fresh = train(shards, tmp_path / "fresh", epochs=1)[0]
-    (tmp_path / "checkpoint.npz").write_bytes(b"nonsense")
-    assert same(train(shards, tmp_path, epochs=1)[0], fresh)
-    assert not (tmp_path / "checkpoint.npz").exists()
-
-
-def test_a_checkpoint_knows_settings_data_code_and_device(shards, tmp_path):  # noqa: F811
-    arrays = dict(np.load(shards[0]))
-    arrays["target"][0, 0, 0] ^= 1
-    save(tmp_path / "a.npz", **arrays)
-    (tmp_path / "start.keras").write_text("one")
-
-    class Gpu:
-        name = "gpu:0"
-
-    common = {"settings": settings_with(), "start_weights": None, "device": Cpu(1), "network": network("deepsr")}
-
-    def differing(files=shards, **changes):
-        one, other = checkpoint.identify(shards, **common), checkpoint.identify(files, **common | changes)
-        return [part for part in one if one[part] != other[part]]
-
-    assert differing() == differing(device=Cpu(2)) == []
-    assert differing([str(tmp_path / "a.npz"), shards[1]]) == ["data"]
-    assert differing(start_weights=str(tmp_path / "start.keras")) == ["data"]
-    assert differing(settings=settings_with(seed=2)) == ["settings"]
-    assert differing(device=Gpu()) == ["devices"]
-    assert differing(network=network("srcnn")) == ["code"]
-    modules = json.loads(checkpoint.identify(shards, **common)["code"])[0]
-    assert {"train.loop", "train.optimizer", "train.losses", "train.start", "train.devices", "drafts.patches"} <= set(
-        modules
-    )
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(shards, tmp_path):  # noqa: F811

@@ -5,7 +5,7 @@ import numpy as np
 from deepsr.drafts import patches
 from deepsr.errors import InputError
 
-VALIDATION_PATCHES = 256  # at most: a validation then costs as much time as about a dozen training steps of 8 patches
+VALIDATION_PATCHES = 256  # at most: a validation then takes as long as about ten training steps of 8 patches
 
 
 class Pool:
