@@ -2,20 +2,28 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import re
+import shutil
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from chains import chain_file
 
-from deepsr.data.degradation import degrade, shrink, to_uint8, upscale
+from deepsr.data.degradation import DEGRADATIONS, degrade, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
-from deepsr.drafts.ensemble import Drafts, is_oracle, label, n_drafts, radius
+from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames, radius
+from deepsr.drafts.patches import COLUMNS
+from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.settings import complete, load_yaml
 
 CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
 
@@ -32,7 +40,17 @@ ENSEMBLE = {
     "kind": "motion",
     "settings": [setting(radius=1), setting(flow="farneback", alpha=15, radius=3), setting(trust=5.0)],
 }
-HONEST = {"bicubic": BICUBIC, "mean": MEAN, "motion": MOTION, "ensemble": ENSEMBLE}
+RECURRENCE = {"flow": "dis", "alpha": 20.0, "trust": 16.0, "cap": 16, "iterations": 2, "passes": 1}
+RECURRENT = {"kind": "recurrent", "settings": [setting()], "recurrence": RECURRENCE}
+TWICE = {"kind": "recurrent", "recurrence": RECURRENCE | {"passes": 2}}
+HONEST = {
+    "bicubic": BICUBIC,
+    "mean": MEAN,
+    "motion": MOTION,
+    "ensemble": ENSEMBLE,
+    "recurrent": RECURRENT,
+    "twice": TWICE,
+}
 
 
 class Asked:
@@ -45,6 +63,15 @@ class Asked:
         assert 0 <= i < len(self.frames)
         self.numbers.append(i)
         return self.frames[i]
+
+
+SCHEMA = load_yaml(Path(__file__).parent.parent / "config/config.schema.yaml")
+
+
+def configured(**experiment):
+    """An experiment's complete settings."""
+    config = {"datasets": {"demo": {"source": "demo"}}, "experiments": {"mine": experiment}}
+    return complete(config, SCHEMA)["experiments"]["mine"]
 
 
 def low(clip, scale=4, degradation="bicubic"):
@@ -83,6 +110,67 @@ def test_the_oracle_is_the_articles():
     drafts = drafts_of(GAUSSIAN, low(CLIP), CLIP)[5]
     for sigma, draft in zip([1.5, 1.8, 2.1], drafts[:3], strict=True):
         assert np.array_equal(draft, cv2.GaussianBlur(CLIP[5], (5, 5), sigma))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_chosen_in_the_config(kind):
+    """With the keys that its class asks for, and with neither fewer nor others."""
+    values = {"sigmas": [1.5], "kernel": 5, "settings": [{}], "recurrence": {}}
+    given = {key: values[key] for key in KINDS[kind].required}
+    assert configured(drafts={"kind": kind, **given})["drafts"]["kind"] == kind
+    configured(drafts={"kind": kind, **given, **{key: values[key] for key in KINDS[kind].optional}})
+    known = {*KINDS[kind].required, *KINDS[kind].optional}
+    for wrong in [{k: v for k, v in given.items() if k != key} for key in given] + [
+        {**given, key: values[key]} for key in set(values) - known
+    ]:
+        with pytest.raises(InputError, match=f"experiments.mine.drafts of kind {kind} take .*; add or remove "):
+            configured(drafts={"kind": kind, **wrong})
+
+
+@pytest.mark.parametrize("degradation", DEGRADATIONS)
+def test_every_degradation_can_be_chosen_in_the_config(degradation):
+    assert configured(degradation=degradation)["degradation"] == degradation
+
+
+def motion_setting(**changed):
+    return {"drafts": {"kind": "motion", "settings": [changed]}}
+
+
+def recurrence(**changed):
+    return {"drafts": {"kind": "recurrent", "recurrence": changed}}
+
+
+@pytest.mark.parametrize(
+    "experiment, key",
+    [
+        (motion_setting(flow="farneback", alpha=256), "alpha of farneback is its window in pixels, 1 to 255"),
+        (recurrence(flow="farneback", alpha=0.5), "alpha of farneback"),
+        (motion_setting(alpha=1e9), "settings.0.alpha"),
+        (motion_setting(alpha=0), "settings.0.alpha"),
+        (motion_setting(trust=1e-50), "settings.0.trust"),
+        (motion_setting(trust=1001), "settings.0.trust"),
+        (motion_setting(radius=5), "settings.0.radius"),
+        (motion_setting(iterations=51), "settings.0.iterations"),
+        (recurrence(alpha=1001), "recurrence.alpha"),
+        (recurrence(trust=0), "recurrence.trust"),
+        (recurrence(cap=0.5), "recurrence.cap"),
+        (recurrence(iterations=-1), "recurrence.iterations"),
+        (recurrence(passes=4), "recurrence.passes"),
+        ({"drafts": GAUSSIAN | {"sigmas": [1e-9]}}, "drafts.sigmas.0"),
+        ({"patches": {"per_frame": 10**9}}, "patches.per_frame"),
+        ({"patches": {"without_neighbours": 1.5}}, "patches.without_neighbours"),
+        ({"patches": {"size": 50}}, "patches.size is 50, which scale 4 does not divide; choose 48 or 52"),
+        ({"scale": 3, "patches": {"size": 50}}, "patches.size is 50, which scale 3 does not divide; choose 48 or 51"),
+    ],
+)
+def test_numbers_that_make_no_sense(experiment, key):
+    with pytest.raises(InputError, match=re.escape(key)):
+        configured(**experiment)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_patches_of_the_default_size_fit_every_scale(scale):
+    assert configured(scale=scale)["patches"]["size"] % scale == 0
 
 
 def test_an_oracle_needs_the_truth():
@@ -174,6 +262,14 @@ def test_clip_ends_use_the_neighbours_that_exist(t, expected):
     assert sorted(set(asked.numbers)) == expected
     alone = low(CLIP)[expected[0] : expected[-1] + 1]  # the clip cut down to the window
     assert np.array_equal(drafts_of(MOTION, low(CLIP))[t], drafts_of(MOTION, alone)[t - expected[0]])
+
+
+@pytest.mark.parametrize(
+    "spec, first, stop, expected",
+    [(BICUBIC, 3, 5, (3, 5)), (GAUSSIAN, 3, 5, (3, 5)), (MOTION, 3, 5, (1, 7)), (ENSEMBLE, 1, 9, (0, 10))],
+)
+def test_the_frames_that_are_needed(spec, first, stop, expected):
+    assert needed_frames(spec, first, stop, 10) == expected
 
 
 def test_the_radius_of_each_setting_counts():
@@ -276,7 +372,7 @@ def test_a_radius_of_zero_is_the_frame_alone():
     assert np.array_equal(mean, bicubic)
 
 
-@pytest.mark.parametrize("spec", [BICUBIC, GAUSSIAN, MOTION, ENSEMBLE], ids=["bicubic", "gaussian", "motion", "ensemble"])
+@pytest.mark.parametrize("spec", [GAUSSIAN, *HONEST.values()], ids=["gaussian", *HONEST])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 2), (16, 9)])
 @pytest.mark.parametrize("n", [1, 2])
 def test_tiny_frames_and_clips(spec, size, n):
@@ -306,3 +402,53 @@ def test_memory_does_not_grow_with_the_ways_of_registration():
         4 * 2 * 8 * pixels // 16,
     )  # stacked from a list, uint8; there and back for 4 neighbours, float32
     assert peak(8) < peak(1) + 7 * (draft + flows) + 10 * pixels
+
+
+# Training patches.
+
+
+class Clip:
+    """A clip of which every frame can be had, LR and HR."""
+
+    lr = low(CLIP)
+
+    def __len__(self):
+        return len(CLIP)
+
+    def lr_luma(self, t):
+        return self.lr[t]
+
+    def hr_luma(self, t):
+        return CLIP[t]
+
+
+@pytest.mark.parametrize("spec", [GAUSSIAN, MOTION, RECURRENT], ids=["gaussian", "motion", "recurrent"])
+def test_training_patches_are_cut_from_drafts_with_and_without_neighbours(spec):
+    rows = [(2, 0, 4, 0, 0), (2, 8, 8, 0, 1), (5, 16, 0, 0, 0), (5, 20, 40, 0, 1), (9, 80, 104, 1, 0)]
+    made = training_patches(Clip(), spec, 4, "bicubic", pd.DataFrame(rows, columns=COLUMNS), 16)
+    assert made["drafts"].shape == (5, n_drafts(spec), 16, 16) and made["drafts"].dtype == np.uint8
+    assert made["validation"].tolist() == [False] * 4 + [True]
+    drafts = drafts_of(spec, Clip.lr, CLIP)
+    for (frame, top, left, _, without), patch, target in zip(rows, made["drafts"], made["target"], strict=True):
+        seen = drafts_of(spec, [Clip.lr[frame]], [CLIP[frame]])[0] if without else drafts[frame]
+        assert np.array_equal(patch, seen[:, top : top + 16, left : left + 16])
+        assert np.array_equal(target, CLIP[frame][top : top + 16, left : left + 16])
+
+
+def test_a_kind_and_a_degradation_as_the_documentation_adds_them(tmp_path):
+    """The diffs of docs/extending-drafts.md, applied to a copy."""
+    root = Path(__file__).parent.parent
+    shutil.copytree(root / "deepsr", tmp_path / "deepsr", ignore=shutil.ignore_patterns("__pycache__"))
+    for diff in re.findall(r"```diff\n(.*?)```", (root / "docs/extending-drafts.md").read_text(), re.DOTALL):
+        assert len(re.findall(r"^[+-](?![+-]{2} )", diff, re.MULTILINE)) <= 15
+        subprocess.run(["git", "apply", "--unidiff-zero", "-"], input=diff, text=True, cwd=tmp_path, check=True)
+    code = (
+        "import numpy as np; from deepsr.data.degradation import degrade; from deepsr.drafts.ensemble import Drafts\n"
+        "hr = np.arange(64, dtype=np.uint8).reshape(8, 8); lr = degrade(hr, 4, 'area')\n"
+        "assert lr.tolist() == [[14, 18], [46, 50]], lr\n"  # means of 13.5, 17.5, 45.5, 49.5, rounded up
+        "made = Drafts({'kind': 'projected'}, 4, 'area', lambda t: lr, 1)[0]\n"
+        "assert made.shape == (2, 8, 8)\n"
+        "wrong = [np.abs(degrade(picture, 4, 'area').astype(int) - lr).sum() for picture in made]\n"
+        "assert wrong[0] < wrong[1], wrong\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -12,7 +12,7 @@ from deepsr.drafts.flow import dense_flow
 class DraftKind:
     """The drafts of one kind for the frames of a shot. Every kind is a subclass, entered in KINDS (deepsr.drafts.ensemble).
 
-    spec: the config's `drafts` mapping; shot: a Shot. The class as it stands here makes no drafts.
+    spec: the config's `drafts` mapping; shot: a Shot.
     """
 
     required, optional = (), ()  # keys of the spec beside `kind`; what they may hold stands in config/config.schema.yaml
@@ -24,7 +24,7 @@ class DraftKind:
     @classmethod
     def n_drafts(cls, spec):
         """How many drafts each frame has, without the bicubic frame."""
-        return 0
+        return 1
 
     @classmethod
     def needed_frames(cls, spec, first, stop, n):
@@ -32,8 +32,8 @@ class DraftKind:
         return first, stop
 
     def drafts(self, t):
-        """The drafts of frame t: a list of uint8 (H, W). The frames that it needs are there, in `self.shot`."""
-        return []
+        """The drafts of frame t: a list of uint8 (H, W). The shot holds the frames that are needed for it."""
+        raise NotImplementedError
 
 
 class Shot:

@@ -15,7 +15,12 @@ from deepsr.drafts.motion import Motion
 from deepsr.drafts.recurrent import Recurrent
 from deepsr.errors import InputError
 
-KINDS = {"bicubic": Bicubic, "motion": Motion, "recurrent": Recurrent, "gaussian": Gaussian}
+KINDS = {
+    "bicubic": Bicubic,
+    "motion": Motion,
+    "recurrent": Recurrent,
+    "gaussian": Gaussian,
+}
 
 
 def n_drafts(spec):
