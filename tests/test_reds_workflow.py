@@ -90,7 +90,7 @@ def facts(server):
 def on_reds(project, dataset, frames=FRAMES, **experiments):
     """Set a project to one data set of REDS, with clips of few frames, and to cheap experiments."""
     project.replace("deepsr/data/reds.py", "FRAMES = 100", f"FRAMES = {frames}")
-    for module in ("download", "remote_zip"):
+    for module in ("remote", "download", "remote_zip"):
         project.replace(f"deepsr/data/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
     defaults = {"train": "reds", "score": ["reds"], **SINGLE}
     project.config = {
@@ -236,14 +236,14 @@ def test_bad_downloads_are_refused_in_a_sentence(project, server, archives):
         addresses["val_sharp"]["sha256"] = "0" * 64
         addresses["train_sharp_bicubic"]["url"] = [f"http://127.0.0.1:{closed.getsockname()[1]}/train_sharp_bicubic.zip"]
         server.put("page", b"<!DOCTYPE html><title>Quota exceeded</title>")
-        addresses["val_sharp_bicubic"] = {"url": [server.url("page")]}
+        addresses["val_sharp_bicubic"] = {"url": [server.url("page")], "size": len(server.files["page"].data)}
         on_reds(project, {"archives": addresses})
         said = refuse(project, *(f"data/reds/{archive}.zip" for archive in reds.ARCHIVES))
     size = (archives / "train_sharp.zip").stat().st_size
     assert f"is {size:,} bytes long, but {size + 1:,} are expected" in said["fetch_reds/train_sharp.log"]
     assert "sha256 is" in said["fetch_reds/val_sharp.log"] and "delete" in said["fetch_reds/val_sharp.log"]
     assert "refused" in said["fetch_reds/train_sharp_bicubic.log"].lower()
-    assert "web page" in said["fetch_reds/val_sharp_bicubic.log"] or "bytes long" in said["fetch_reds/val_sharp_bicubic.log"]
+    assert "the server sent a web page instead of the file" in said["fetch_reds/val_sharp_bicubic.log"]
     assert list((project.path / "data/reds").glob("*.zip")) == []
 
 
