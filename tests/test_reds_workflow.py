@@ -215,6 +215,20 @@ def test_path_is_only_read(project, archives, tmp_path):
     scores = table(project).set_index("dataset").drop(columns="sequence")
     assert (scores.loc["reds"].to_numpy() == scores.loc["tree"].to_numpy()).all()
     assert not (project.path / "data").exists()
+    assert snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree") == before
+    # What an archive holds decides, not its time.
+    packed = tmp_path / "packed/val_sharp.zip"
+    os.utime(packed)
+    assert project.planned("results/psnr.csv") == {}
+    names, data = members_of("val_sharp", [0]), members_of("val_sharp", [1]).values()
+    zipped(tmp_path / "other.zip", dict(zip(names, data, strict=True)))
+    os.utime(tmp_path / "other.zip", (10**9, 10**9))
+    packed.rename(tmp_path / "kept.zip")
+    (tmp_path / "other.zip").rename(packed)
+    assert project.planned("results/psnr.csv") == {"index_clip": 1, "evaluate_clip": 1, "collect_psnr": 1}
+    (tmp_path / "kept.zip").rename(packed)
+    assert project.planned("results/psnr.csv") == {}
+    before = snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree")
     project.run("--delete-all-output", "results/psnr.csv")
     assert snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree") == before
 
@@ -347,6 +361,7 @@ def test_a_failed_clip_is_missing_from_the_table_and_no_other(project, archives,
         ({"split": "reds4", "test": ["000"], "train": ["000", "001"]}, "train names the clip 'train_000'"),
         ({"split": "reds4", "train": ["001"], "test": ["001"]}, "test names the clip 'train_001'"),
         ({"train": ["240"]}, "train names the clip 'train_240', which is not there"),
+        ({"train": ["001"], "test": ["000", "val_000"]}, "test names the clip 'val_000' more than once"),
         ({"path": "nowhere"}, "neither nowhere/train_sharp.zip nor nowhere/train/train_sharp/000 is there"),
     ],
 )
