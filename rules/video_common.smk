@@ -7,7 +7,6 @@ Makes: functions for video.smk
 
 import os
 
-from deepsr.data.frames import list_images
 from deepsr.video.source import choose_experiment, find_source
 
 VIDEOS = config["videos"] | {
@@ -33,9 +32,7 @@ def files_of(wildcards):
 
 def video_contents(wildcards):
     """Hash of the video, or of the frames in the folder."""
-    source = Path(source_of(wildcards))
-    files = [source / name for name in checked(list_images, source)] if source.is_dir() else [source]
-    return contents_of(files, f"videos/{wildcards.video}")
+    return contents_of([source_of(wildcards)], f"videos/{wildcards.video}")
 
 
 def frame_rate_of(wildcards):

@@ -13,8 +13,8 @@ from deepsr.errors import InputError
 
 
 @pytest.fixture
-def clip(tmp_path, monkeypatch):
-    """A folder of three files, old enough to be remembered, and a list of what is read."""
+def clip(tmp_path):
+    """A folder of three files."""
     folder = tmp_path / "clip"
     folder.mkdir()
     for i in range(3):
@@ -126,6 +126,13 @@ def test_equal_contents_are_read_again_once(clip, read, tmp_path, change):
     assert of(clip) == first and len(read) == 6
     later(tmp_path / "memory/clip.json")
     assert of(clip) == first and len(read) == 6
+
+
+def test_of_a_folder_the_images_are_meant(clip, tmp_path):
+    (clip / "10.png").write_bytes(b"frame 10")
+    (clip / "notes.txt").write_text("not an image")
+    images = [clip / f"{i}.png" for i in (0, 1, 2, 10)]
+    assert contents([clip], tmp_path / "memory.json") == contents(images, tmp_path / "other.json")
 
 
 def test_only_the_file_that_has_changed_is_read(clip, read, tmp_path):
