@@ -117,19 +117,23 @@ def shards(wildcards):
     return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
 
 
-def contents_of(files, name):
-    """What the user's files hold, as one hash: if it is another, what was made of them is made again.
+def contents_of(paths, name):
+    """What the user's files and folders hold, as one hash: if it is another, what was made of them is made again.
 
-    files: paths; name: of a file in .snakemake/contents that remembers what has been read.
+    name: of the file in .snakemake/contents that remembers what has been read. What cannot be read is left to the job, which
+    says so in its log.
     """
-    return checked(contents, files, f".snakemake/contents/{name}.json")
+    try:
+        return contents(paths, f".snakemake/contents/{name}.json")
+    except InputError as error:
+        return str(error)
 
 
 # Snakemake compares the values of such functions with the last run's only if they take nothing but wildcards.
 def clip_contents(wildcards):
     """Hash of the user's files that hold a clip; None for clips that the workflow fetches."""
-    files = DATASETS[wildcards.dataset].user_files(wildcards.clip)
-    return contents_of(files, f"clips/{wildcards.dataset}/{wildcards.clip}") if files else None
+    paths = DATASETS[wildcards.dataset].user_paths(wildcards.clip)
+    return contents_of(paths, f"clips/{wildcards.dataset}/{wildcards.clip}") if paths else None
 
 
 def clip_zips(wildcards):

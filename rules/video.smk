@@ -13,7 +13,7 @@ Makes: results/videos/{video}.json             its frames, time stamps, cuts and
 rule plan_video:
     """What a video consists of. Everything downstream takes this file as its input."""
     input:
-        files=files_of,
+        files=ancient(files_of),
     output:
         plan="results/videos/{video}.json",
     log:
@@ -116,7 +116,7 @@ rule compare_video:
 rule upscale_image:
     """A still image, enlarged as a video of one frame."""
     input:
-        image=image_of,
+        image=ancient(image_of),
         model=enlarging_model,
     output:
         image="results/videos/{video}_x{scale}.png",
@@ -132,7 +132,7 @@ rule upscale_image:
         runtime=growing(60),
     params:
         settings=enlarging_settings,
-        sha256=lambda wildcards: sha256(image_of(wildcards)),  # an older file in its place is no news to Snakemake
+        contents=lambda wildcards: contents_of([image_of(wildcards)], f"videos/{wildcards.video}"),
         code=code("upscale_image"),
     script:
         "../scripts/upscale_image.py"

@@ -5,11 +5,14 @@ Needs: config["videos"], EXPERIMENTS
 Makes: functions for video.smk
 """
 
-from deepsr.data.frames import list_images
-from deepsr.files import sha256
+import os
+
 from deepsr.video.source import choose_experiment, find_source
 
-VIDEOS = config["videos"]
+VIDEOS = config["videos"] | {
+    "folder": os.path.expanduser(config["videos"]["folder"]),
+    "files": {name: os.path.expanduser(path) for name, path in config["videos"]["files"].items()},
+}
 PARTS = range(VIDEOS["parts"])
 
 
@@ -23,15 +26,14 @@ def image_of(wildcards):
 
 
 def files_of(wildcards):
-    """What the source consists of: one file, or the frames in a folder."""
-    source = Path(source_of(wildcards))
-    return [str(source / name) for name in list_images(source)] if source.is_dir() else str(source)
+    """The source, if it is one file. Frames in a folder may be called as they like, and count by what they hold, below."""
+    source = source_of(wildcards)
+    return [] if Path(source).is_dir() else source
 
 
 def video_contents(wildcards):
     """Hash of the video, or of the frames in the folder."""
-    files = files_of(wildcards)
-    return contents_of(files if isinstance(files, list) else [files], f"videos/{wildcards.video}")
+    return contents_of([source_of(wildcards)], f"videos/{wildcards.video}")
 
 
 def frame_rate_of(wildcards):

@@ -13,8 +13,8 @@ from deepsr.errors import InputError
 
 
 @pytest.fixture
-def clip(tmp_path, monkeypatch):
-    """A folder of three files, old enough to be remembered, and a list of what is read."""
+def clip(tmp_path):
+    """A folder of three files."""
     folder = tmp_path / "clip"
     folder.mkdir()
     for i in range(3):
@@ -128,6 +128,13 @@ def test_equal_contents_are_read_again_once(clip, read, tmp_path, change):
     assert of(clip) == first and len(read) == 6
 
 
+def test_of_a_folder_the_images_are_meant(clip, tmp_path):
+    (clip / "10.png").write_bytes(b"frame 10")
+    (clip / "notes.txt").write_text("not an image")
+    images = [clip / f"{i}.png" for i in (0, 1, 2, 10)]
+    assert contents([clip], tmp_path / "memory.json") == contents(images, tmp_path / "other.json")
+
+
 def test_only_the_file_that_has_changed_is_read(clip, read, tmp_path):
     of(clip)
     later(tmp_path / "memory/clip.json")
@@ -143,7 +150,9 @@ def test_where_the_files_are_does_not_count(clip, tmp_path):
 
 
 def test_a_file_written_when_the_memory_was_is_not_trusted(clip, read, tmp_path):
-    """A change within one tick of the clock leaves size and times as they were."""
+    """A change within one tick of the clock leaves size and times as they were. The time of the last writing may be any."""
+    for path in clip.iterdir():
+        os.utime(path, (10**9, 10**9))
     of(clip)
     memory = tmp_path / "memory/clip.json"
     for since, again in ((-1, True), (0, True), (1, False)):

@@ -42,7 +42,7 @@ def test_a_folder_is_read_from_disk_in_natural_order(tmp_path):
     (tmp_path / "notes.txt").write_text("no clip")
     data = folder(tmp_path)
     assert data.train == [] and data.test == ["Clip 1", "clip9", "clip10"]
-    assert data.user_files("Clip 1") == [str(tmp_path / "Clip 1" / f"{i}.png") for i in range(3)]
+    assert data.user_paths("Clip 1") == [f"{tmp_path}/Clip 1"]
     assert data.location("clip9") == {"container": f"{tmp_path}/clip9"}
 
 
@@ -54,10 +54,10 @@ def test_clips_may_be_chosen(tmp_path):
 def test_given_lr_frames(tmp_path):
     data = folder(clips(tmp_path / "hr", a=2), lr=str(clips(tmp_path / "lr", a=2, b=2)))
     assert data.location("a")["lr"] == {"container": f"{tmp_path}/lr/a"} and data.has_lr
-    assert data.user_files("a") == [str(tmp_path / part / "a" / f"{i}.png") for part in ("hr", "lr") for i in range(2)]
+    assert data.user_paths("a") == [f"{tmp_path}/hr/a", f"{tmp_path}/lr/a"]
     (tmp_path / "hr/c").mkdir()
     with pytest.raises(InputError, match="lr/c: there is no such folder; name the folder"):
-        data.user_files("c")
+        data.check_frames("c")
 
 
 def test_lr_frames_without_an_hr_frame_of_their_name_are_refused_while_planning(tmp_path):
@@ -72,7 +72,6 @@ def test_a_home_folder_is_found(tmp_path, monkeypatch):
     data = open_data_set("mine", {"source": "folder", "path": "~/mine", "lr": "~/lr"})
     assert data.test == ["a"]
     assert data.location("a") == {"container": f"{tmp_path}/mine/a", "lr": {"container": f"{tmp_path}/lr/a"}}
-    assert data.user_files("a") == [f"{tmp_path}/mine/a/0.png", f"{tmp_path}/lr/a/0.png"]
 
 
 def test_a_clip_that_is_not_there(tmp_path):
@@ -165,15 +164,15 @@ def test_files_of_reds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fetched = open_data_set("reds", {"source": "reds", "lr": "official"})
     archives = ["data/reds/val_sharp.zip", "data/reds/val_sharp_bicubic.zip"]
-    assert fetched.fetched("val_000") == fetched.zips("val_000") == archives and fetched.user_files("val_000") == []
+    assert fetched.fetched("val_000") == fetched.zips("val_000") == archives and fetched.user_paths("val_000") == []
     for name in archives:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(b"")
     packed = open_data_set("reds", {"source": "reds", "lr": "official", "path": "data/reds"})
-    assert packed.user_files("val_000") == archives and packed.zips("val_000") == []
+    assert packed.user_paths("val_000") == archives and packed.zips("val_000") == []
     clips(tmp_path / "tree/val/val_sharp", **{"000": 2})
     tree = open_data_set("reds", {"source": "reds", "path": "tree"})
-    assert tree.user_files("val_000") == [f"tree/val/val_sharp/000/{i}.png" for i in range(2)]
+    assert tree.user_paths("val_000") == ["tree/val/val_sharp/000"]
     assert tree.location("val_000") == {"container": "tree/val/val_sharp/000", "frames": 100}
 
 

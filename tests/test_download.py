@@ -257,6 +257,66 @@ def test_mirror_takes_over_where_the_first_one_stopped(server, target):
     assert server.sent["/cdn/mirror.zip"] == 400_000
 
 
+def test_mirror_takes_over_from_one_with_another_file_of_the_same_size(server, target):
+    server.put("wrong.zip", random.Random(6).randbytes(len(DATA)))
+    download([server.url("wrong.zip"), server.url(NAME)], target, len(DATA), SHA256, sleep=Sleep())
+    assert_complete(target)
+    assert sent(server) == server.sent["/cdn/wrong.zip"] == len(DATA)
+
+
+def test_a_complete_part_that_is_wrong_is_replaced_by_the_next_mirror(server, target):
+    """Refused by a first run with one address; the next run has two, and tries the second."""
+    server.put("wrong.zip", random.Random(6).randbytes(len(DATA)))
+    with pytest.raises(InputError, match=f"expected; .*delete {part(target)} to download"):
+        download(server.url("wrong.zip"), target, len(DATA), SHA256, sleep=Sleep())
+    download([server.url("wrong.zip"), server.url(NAME)], target, len(DATA), SHA256, sleep=Sleep())
+    assert_complete(target)
+    assert server.sent["/cdn/wrong.zip"] == len(DATA)  # not a second time
+
+
+def test_a_file_that_is_there_is_left_as_it_is(server, target):
+    target.parent.mkdir()
+    target.write_bytes(b"mine")
+    get(server, target)
+    assert_complete(target, b"mine")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("first_has_part", [True, False])
+def test_a_download_that_ends_while_another_begins_keeps_its_file(server, target, monkeypatch, first_has_part):
+    """The other has opened the part, and locks it when it has become the finished file."""
+    if first_has_part:
+        leave_part(server, target)
+    real, others = deepsr.data.download._Part._lock, []
+
+    def lock(part):
+        if not others:
+            others.append(part)
+            get(server, target)  # from beginning to end, between the other's opening and locking
+        real(part)
+
+    monkeypatch.setattr(deepsr.data.download._Part, "_lock", lock)
+    get(server, target)
+    assert len(others) == 1
+    assert_complete(target)
+    assert sent(server) == len(DATA)
+
+
+@pytest.mark.parametrize("note", ["{}", "[]", "null", "7", '{"size": 1}', '{"size": 1, "etags": 5}', "{"])
+def test_a_damaged_note_is_no_note(server, target, note):
+    leave_part(server, target)
+    Path(f"{target}.part.json").write_text(note)
+    get(server, target)
+    assert_complete(target)
+    assert server.ranges(NAME)[-1] is None  # from the beginning
+
+
+def test_a_folder_in_the_way_is_named(server, target):
+    part(target).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"train_sharp.zip.part: is a folder, but a download goes there; remove it"):
+        get(server, target)
+
+
 def test_every_mirror_is_named_when_none_works(server, target):
     urls = [server.url("gone.zip"), "ftp://127.0.0.1/x.zip", "http://127.0.0.1:9/x.zip"]
     with pytest.raises(InputError) as error:

@@ -90,7 +90,7 @@ def facts(server):
 def on_reds(project, dataset, frames=FRAMES, **experiments):
     """Set a project to one data set of REDS, with clips of few frames, and to cheap experiments."""
     project.replace("deepsr/data/reds.py", "FRAMES = 100", f"FRAMES = {frames}")
-    for module in ("download", "remote_zip"):
+    for module in ("remote", "download", "remote_zip"):
         project.replace(f"deepsr/data/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
     defaults = {"train": "reds", "score": ["reds"], **SINGLE}
     project.config = {
@@ -215,6 +215,20 @@ def test_path_is_only_read(project, archives, tmp_path):
     scores = table(project).set_index("dataset").drop(columns="sequence")
     assert (scores.loc["reds"].to_numpy() == scores.loc["tree"].to_numpy()).all()
     assert not (project.path / "data").exists()
+    assert snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree") == before
+    # What an archive holds decides, not its time.
+    packed = tmp_path / "packed/val_sharp.zip"
+    os.utime(packed)
+    assert project.planned("results/psnr.csv") == {}
+    names, data = members_of("val_sharp", [0]), members_of("val_sharp", [1]).values()
+    zipped(tmp_path / "other.zip", dict(zip(names, data, strict=True)))
+    os.utime(tmp_path / "other.zip", (10**9, 10**9))
+    packed.rename(tmp_path / "kept.zip")
+    (tmp_path / "other.zip").rename(packed)
+    assert project.planned("results/psnr.csv") == {"index_clip": 1, "evaluate_clip": 1, "collect_psnr": 1}
+    (tmp_path / "kept.zip").rename(packed)
+    assert project.planned("results/psnr.csv") == {}
+    before = snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree")
     project.run("--delete-all-output", "results/psnr.csv")
     assert snapshot(tmp_path / "packed") | snapshot(tmp_path / "tree") == before
 
@@ -236,14 +250,14 @@ def test_bad_downloads_are_refused_in_a_sentence(project, server, archives):
         addresses["val_sharp"]["sha256"] = "0" * 64
         addresses["train_sharp_bicubic"]["url"] = [f"http://127.0.0.1:{closed.getsockname()[1]}/train_sharp_bicubic.zip"]
         server.put("page", b"<!DOCTYPE html><title>Quota exceeded</title>")
-        addresses["val_sharp_bicubic"] = {"url": [server.url("page")]}
+        addresses["val_sharp_bicubic"] = {"url": [server.url("page")], "size": len(server.files["page"].data)}
         on_reds(project, {"archives": addresses})
         said = refuse(project, *(f"data/reds/{archive}.zip" for archive in reds.ARCHIVES))
     size = (archives / "train_sharp.zip").stat().st_size
     assert f"is {size:,} bytes long, but {size + 1:,} are expected" in said["fetch_reds/train_sharp.log"]
     assert "sha256 is" in said["fetch_reds/val_sharp.log"] and "delete" in said["fetch_reds/val_sharp.log"]
     assert "refused" in said["fetch_reds/train_sharp_bicubic.log"].lower()
-    assert "web page" in said["fetch_reds/val_sharp_bicubic.log"] or "bytes long" in said["fetch_reds/val_sharp_bicubic.log"]
+    assert "the server sent a web page instead of the file" in said["fetch_reds/val_sharp_bicubic.log"]
     assert list((project.path / "data/reds").glob("*.zip")) == []
 
 
@@ -347,6 +361,7 @@ def test_a_failed_clip_is_missing_from_the_table_and_no_other(project, archives,
         ({"split": "reds4", "test": ["000"], "train": ["000", "001"]}, "train names the clip 'train_000'"),
         ({"split": "reds4", "train": ["001"], "test": ["001"]}, "test names the clip 'train_001'"),
         ({"train": ["240"]}, "train names the clip 'train_240', which is not there"),
+        ({"train": ["001"], "test": ["000", "val_000"]}, "test names the clip 'val_000' more than once"),
         ({"path": "nowhere"}, "neither nowhere/train_sharp.zip nor nowhere/train/train_sharp/000 is there"),
     ],
 )

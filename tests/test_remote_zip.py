@@ -200,6 +200,37 @@ def test_passing_failures_of_the_server(server, tree, target, status):
     assert_complete(target, tree[1])
 
 
+def broken(tmp_path, what):
+    """A mirror's archive with something wrong in it."""
+    path = tmp_path / f"{what}.zip"
+    if what == "no archive":
+        path.write_bytes(b"PK" + bytes(3000))
+    else:
+        clips = {"no clip": ["000"], "few frames": CLIPS, "damaged frame": CLIPS}[what]
+        members = reds_archive(path, PREFIX, clips, 2 if what == "few frames" else FRAMES, height=240, width=426)
+    if what == "damaged frame":
+        frame = members[f"{PREFIX}001/00000001.png"]
+        path.write_bytes(path.read_bytes().replace(frame, frame[:-30] + bytes([frame[-30] ^ 1]) + frame[-29:]))
+    return path
+
+
+@pytest.mark.parametrize("what", ["no archive", "no clip", "few frames", "damaged frame"])
+def test_mirror_takes_over_from_a_wrong_archive(server, tree, target, tmp_path, what):
+    server.put("wrong.zip", broken(tmp_path, what).read_bytes())
+    urls = [server.url("wrong.zip"), server.url(NAME)]
+    fetch_clip(urls, f"{PREFIX}001/", target, FRAMES, timeout=5, sleep=[].append)
+    assert_complete(target, tree[1])
+
+
+def test_a_file_in_the_way_is_named(server, target):
+    target.parent.mkdir()
+    Path(f"{target}.part").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"001.zip.part: is a file, but the frames of a clip .* go into a folder there; remove"
+    ):
+        fetch(server, target)
+
+
 def kept(target):
     return sorted(path.name for path in Path(f"{target}.part").glob("0*.png"))
 

@@ -115,8 +115,45 @@ def edit_code(file, old, new):
     return lambda project: project.replace(file, old, new)
 
 
-def touch(file):
-    return lambda project: (project.path / file).touch()
+def edit_code_into_an_older_file(file, old, new):
+    """As rsync and tar bring it."""
+
+    def edit(project):
+        project.replace(file, old, new)
+        os.utime(project.path / file, (10**9, 10**9))
+
+    return edit
+
+
+def touch(pattern):
+    """Give files a new time, as a `git checkout` of equal content does."""
+
+    def edit(project):
+        files = list(project.path.glob(pattern))
+        assert files
+        for file in files:
+            file.touch()
+
+    return edit
+
+
+def swap_folder(project):
+    """Another folder is moved into a clip's place, with files of the same names that are older."""
+    clip, other = project.path / "tests/clips/tower", project.path / "v2"
+    shutil.copytree(clip, other)
+    shutil.copy(other / "05.png", other / "06.png")
+    clip.rename(project.path / "elsewhere")
+    other.rename(clip)
+    for path in clip.iterdir():
+        os.utime(path, (10**9, 10**9))
+
+
+def turn_a_link(project):
+    """A clip's folder becomes a link to another one."""
+    swap_folder(project)
+    clip = project.path / "tests/clips/tower"
+    clip.rename(project.path / "v2")
+    clip.symlink_to(project.path / "v2")
 
 
 def replace_frame_by_older(project):
@@ -151,8 +188,22 @@ EDITS = {
     ),
     "comment": (edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
     "docstring": (edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'), set()),
-    "file touched": (touch("deepsr/networks/deepsr.py"), set()),
-    "frame touched": (touch("tests/clips/tower/00.png"), set()),
+    "script": (
+        edit_code("scripts/evaluate_clip.py", "with job", "import math\n\nwith job"),
+        {"evaluate_clip", "collect_psnr"},
+    ),
+    "script, older": (
+        edit_code_into_an_older_file("scripts/evaluate_clip.py", "with job", "import math\n\nwith job"),
+        {"evaluate_clip", "collect_psnr"},
+    ),
+    "comment in a script": (edit_code("scripts/index_clip.py", "with job", "# a comment\nwith job"), set()),
+    "scripts touched": (touch("scripts/*.py"), set()),
+    "code touched": (touch("deepsr/**/*.py"), set()),
+    "rules touched": (touch("rules/*.smk"), set()),
+    "frames touched": (touch("tests/clips/*/*.png"), set()),
+    "copied": (lambda project: None, set()),  # with other inodes and times of change
+    "folder swapped": (swap_folder, {"index_clip", "evaluate_clip", "collect_psnr"}),
+    "link turned": (turn_a_link, {"index_clip", "evaluate_clip", "collect_psnr"}),
     "frame replaced": (replace_frame, {"index_clip", "evaluate_clip", "collect_psnr"}),
     "frame replaced by an older file": (replace_frame_by_older, {"index_clip", "evaluate_clip", "collect_psnr"}),
 }

@@ -11,21 +11,22 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from deepsr.data.frames import list_images
 from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic, sha256
 
 
-def contents(files, memory):
-    """One hash (hexadecimal text) of what `files` are called and what they hold, in their order.
+def contents(paths, memory):
+    """One hash (hexadecimal text) of what files are called and what they hold, in their order.
 
-    files: paths; of a zip archive its directory is read, which has the name, size and CRC-32 of every member.
-    memory: path of the JSON file that remembers what has been read; without it, everything is read.
+    paths: of files, or of folders, whose images are meant. Of a zip archive its directory is read, which has the name, size
+    and CRC-32 of every member. memory: path of the JSON file that remembers what has been read; without it, all is read.
     Raises InputError if a file cannot be read.
     """
     known, written = _recall(memory)
     now = {}
-    for file in map(os.fspath, files):
+    for file in map(os.fspath, _files(paths)):
         try:
             status = _status(file)
             before = known.get(file)
@@ -40,6 +41,11 @@ def contents(files, memory):
             part.write_text(json.dumps(now), encoding="utf-8")
     named = [(Path(file).name, entry[-1]) for file, entry in now.items()]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
+def _files(paths):
+    for path in map(Path, paths):
+        yield from [path / name for name in list_images(path)] if path.is_dir() else [path]
 
 
 def _recall(memory):

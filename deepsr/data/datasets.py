@@ -53,7 +53,7 @@ class DataSet:
                 raise InputError(f"{key} names the clip {clip!r}, which is not there; there are {_some(known)}.")
             if names.count(clip) > 1:
                 raise InputError(f"{key} names the clip {clip!r} more than once; name it once.")
-            self.location(clip), self.user_files(clip)  # are the frames there?
+            self.check_frames(clip)
         return names
 
     def known(self, role):
@@ -71,9 +71,16 @@ class DataSet:
         """
         raise NotImplementedError
 
-    def user_files(self, clip):
-        """Paths of the user's own files that hold the clip's frames. They are only read, and noticed when they change."""
+    def user_paths(self, clip):
+        """The user's own folders of frames or zip files that hold the clip. They are only read, and watched for changes."""
         return []
+
+    def check_frames(self, clip):
+        """Raise InputError if a folder or a frame of the user's is missing, or an LR frame has no HR frame of its name."""
+        places = [Path(path) for path in self.user_paths(clip)]
+        names = [_frame_names(place) for place in places if not place.is_file()]
+        if len(names) == 2:
+            pair_lr(*names, places[1])
 
     def fetched(self, clip):
         """Paths of the zip files that the workflow fetches for the clip. They are checked then, and never fetched again."""
@@ -135,8 +142,8 @@ class Folder(DataSet):
         lr = {"lr": {"container": f"{self.keys['lr']}/{clip}"}} if self.has_lr else {}
         return {"container": f"{self.keys['path']}/{clip}", **lr}
 
-    def user_files(self, clip):
-        return _image_files(self.location(clip))
+    def user_paths(self, clip):
+        return _containers(self.location(clip))
 
     def origin(self, clip):
         return "folder", str((Path(self.keys["path"]) / clip).resolve())
@@ -195,11 +202,11 @@ class Reds(DataSet):
         hr, *lr = self._places(clip)
         return {**hr, "frames": reds.FRAMES, **({"lr": lr[0]} if lr else {})}
 
-    def user_files(self, clip):
-        return _image_files(self.location(clip)) if "path" in self.keys else []
+    def user_paths(self, clip):
+        return _containers(self.location(clip)) if "path" in self.keys else []
 
     def fetched(self, clip):
-        return [] if "path" in self.keys else [place["container"] for place in self._places(clip)]
+        return _containers(self.location(clip)) if "path" not in self.keys else []
 
     def origin(self, clip):
         return "reds", clip
@@ -222,20 +229,8 @@ def open_data_set(name, keys):
     return SOURCES[keys["source"]](name, keys)
 
 
-def _image_files(location):
-    """Paths of the files that hold a clip: the frames in folders, with the LR frames after them, or zip files as a whole.
-
-    Raises InputError if a folder or a frame is not there, or an LR frame has no HR frame of its name.
-    """
-    places = [Path(place["container"]) for place in (location, location.get("lr")) if place]
-    names = [None if place.suffix == ".zip" else _frame_names(place) for place in places]
-    if len(names) == 2 and None not in names:
-        pair_lr(*names, places[1])
-    return [
-        str(file)
-        for place, files in zip(places, names, strict=True)
-        for file in ([place] if files is None else [place / name for name in files])
-    ]
+def _containers(location):
+    return [place["container"] for place in (location, location.get("lr")) if place]
 
 
 def _frame_names(folder):
