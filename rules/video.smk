@@ -52,7 +52,7 @@ rule upscale_part:
     resources:
         mem_mb=growing(4000),
         runtime=growing(1440),
-        gpu=min(1, config["gpus"]),
+        gpu=config["gpus"],
     params:
         source=source_of,
         parts=len(PARTS),
