@@ -34,7 +34,7 @@ def sha256(path):
 
 
 def made_with(provenance):
-    """What decided a run's numbers, out of its results/provenance.json: config, code, packages, and the hash of the table."""
+    """What decided a run's numbers, out of its results/provenance.json: config, code, packages, and the table's hash."""
     return {
         "config": provenance["config"],
         "code": {

@@ -167,13 +167,6 @@ def show_failures(logs):
 
 
 onstart:
-    limit = snakemake_internals.resource_limit(workflow, "gpu", config["gpus"])
-    if config["gpus"] > limit:
-        print(
-            f"config: gpus is {config['gpus']}, but --resources gpu={limit} (profiles/default) is the limit of this run, so "
-            f"{limit} will be used; give --resources gpu={config['gpus']}.",
-            file=sys.stderr,
-        )
     snakemake_internals.note_submission(workflow)
     snakemake_internals.mark_followers_unfinished(workflow)
 

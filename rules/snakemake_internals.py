@@ -27,15 +27,6 @@ def config_files(workflow):
     return workflow.configfiles
 
 
-def resource_limit(workflow, name, default):
-    """How much of a resource all jobs of this run may take together (--resources), or `default` if there is no limit.
-
-    Hole: a job that asks for more than the limit gets the limit, without a word. Documented is only what a job gets.
-    If it goes away: nobody is told; leave the sentence out.
-    """
-    return workflow.global_resources[name].value if name in workflow.global_resources else default
-
-
 def note_submission(workflow):
     """Called when a run starts: one that submits jobs to a scheduler leaves a note until it ends (`forget_submission`).
 

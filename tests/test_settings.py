@@ -162,6 +162,37 @@ def test_what_is_wrong_with_an_experiment_is_one_sentence(experiment, sentence):
     assert "\n" not in str(caught.value)
 
 
+def test_a_patch_may_be_a_little_larger_than_its_borders():
+    assert completed(patches={"size": 13}, training={"border": 6})["patches"]["size"] == 13
+
+
+def started(**starts):
+    """A config of experiments by name, each with its start."""
+    return {**config(), "experiments": {name: {"start": start} for name, start in starts.items()}}
+
+
+def test_a_start_is_an_experiment_or_a_file(tmp_path):
+    weights = tmp_path / "weights.keras"
+    weights.touch()
+    found = complete(started(one=None, two="one", three="two", four=str(weights)), SCHEMA)["experiments"]
+    assert [experiment["start"] for experiment in found.values()] == [None, "one", "two", str(weights)]
+
+
+@pytest.mark.parametrize(
+    "starts, sentence",
+    [
+        ({"first": None, "other": "frist"}, r"^config: experiments.other.start is frist, .*; did you mean first\?$"),
+        ({"first": "gone.keras"}, r"start is gone.keras, neither .*; name an experiment, or a .keras file that is there.$"),
+        ({"one": "one"}, r"experiments.one.start goes in a circle \(one from one\)"),
+        ({"one": "two", "two": "three", "three": "two"}, r"circle \(one from two from three from two\)"),
+    ],
+    ids=str,
+)
+def test_a_start_that_cannot_be_there_is_one_sentence(starts, sentence):
+    with pytest.raises(InputError, match=sentence):
+        complete(started(**starts), SCHEMA)
+
+
 @pytest.mark.parametrize(
     "given, sentence",
     [

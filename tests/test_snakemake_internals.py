@@ -22,7 +22,6 @@ print("files", list(map(str, internals.config_files(workflow))), flush=True)
 print("records", internals.has_records(), flush=True)
 
 onstart:
-    print("limits", *(internals.resource_limit(workflow, name, "none") for name in ("gpu", "other")), flush=True)
     internals.note_submission(workflow)
     internals.mark_followers_unfinished(workflow)
     print("submitting", internals.SUBMITTING.exists(), flush=True)
@@ -106,11 +105,11 @@ def test_the_oldest_runs_the_workflow(project):
     assert "train_network" in output and "This was a dry-run" in output
 
 
-def test_config_files_and_limits(snakemake):
+def test_config_files(snakemake):
     (snakemake.path / "more.yaml").write_text("value: 'true'\n")
-    status, said = snakemake("first", "--configfile", "more.yaml", "--resources", "gpu=3")
+    status, said = snakemake("first", "--configfile", "more.yaml")
     assert status == 0, said
-    assert re.search(r"files \['.*more.yaml', 'config.yaml'\]", said) and "limits 3 none" in said
+    assert re.search(r"files \['.*more.yaml', 'config.yaml'\]", said)
 
 
 def test_records(snakemake):
