@@ -397,6 +397,7 @@ def test_a_clip_that_is_not_scored_is_named_and_its_mean_is_not_given(collected)
         function=incomplete,
     )
     assert list(result["status"]) == ["scored", "missing", "incomplete", "scored", "scored"]
+    assert list(result.columns[3:6]) == ["drafts", "sequence", "status"]
     assert list(result["psnr_deepsr"].isna()) == [False, True, True, False, False]
     assert list(result["frames"]) == [1, 0, 1, 1, 1] and list(result["infinite_frames"]) == [0] * 5
 
