@@ -42,9 +42,9 @@ rule plot_scores:
         "results/logs/plot_scores/{chart}.log",
     benchmark:
         "results/benchmarks/plot_scores/{chart}.tsv"
-    localrule: True
     wildcard_constraints:
         chart="|".join(SCORE_CHARTS),
+    localrule: True
     conda:
         "../envs/deepsr.yaml"
     params:
