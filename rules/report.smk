@@ -20,7 +20,8 @@ SIGMAS = {
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
-CHARTS = [*METRICS, "gain", "frames", "training", *(["sweep"] if len(SIGMAS) >= 3 else []), "workflow"]
+SCORE_CHARTS = [*METRICS, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
+CHARTS = [*SCORE_CHARTS, "training", "workflow"]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
     *CROPS,
@@ -33,73 +34,30 @@ REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.
 
 
 rule plot_scores:
-    """A metric of bicubic and every experiment, per clip."""
-    input:
-        table="results/psnr.csv",
-    output:
-        png="results/figures/{metric}.png",
-        svg="results/figures/{metric}.svg",
-    log:
-        "results/logs/plot_scores/{metric}.log",
-    benchmark:
-        "results/benchmarks/plot_scores/{metric}.tsv"
-    wildcard_constraints:
-        metric="|".join(METRICS),
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        dpi=config["figures"]["dpi"],
-        code=code("plot_scores"),
-    script:
-        "../scripts/plot_scores.py"
-
-
-rule plot_gain:
-    """Gain over bicubic per clip, with confidence intervals."""
+    """A chart of scores: one of each metric, the gain, along the frames, and over the blur of an oracle's draft."""
     input:
         table="results/psnr.csv",
         scores=SCORES,
     output:
-        png="results/figures/gain.png",
-        svg="results/figures/gain.svg",
+        png="results/figures/{chart}.png",
+        svg="results/figures/{chart}.svg",
     log:
-        "results/logs/plot_gain.log",
+        "results/logs/plot_scores/{chart}.log",
     benchmark:
-        "results/benchmarks/plot_gain.tsv"
+        "results/benchmarks/plot_scores/{chart}.tsv"
+    wildcard_constraints:
+        chart="|".join(SCORE_CHARTS),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
         seed=config["seed"],
+        sigmas=SIGMAS,
         dpi=config["figures"]["dpi"],
-        code=code("plot_gain"),
+        code=code("plot_scores"),
     script:
-        "../scripts/plot_gain.py"
-
-
-rule plot_frames:
-    """PSNR along the frames of each clip."""
-    input:
-        table="results/psnr.csv",
-        scores=SCORES,
-    output:
-        png="results/figures/frames.png",
-        svg="results/figures/frames.svg",
-    log:
-        "results/logs/plot_frames.log",
-    benchmark:
-        "results/benchmarks/plot_frames.tsv"
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        clips=CLIPS,
-        dpi=config["figures"]["dpi"],
-        code=code("plot_frames"),
-    script:
-        "../scripts/plot_frames.py"
+        "../scripts/plot_scores.py"
 
 
 rule plot_training:
@@ -122,28 +80,6 @@ rule plot_training:
         code=code("plot_training"),
     script:
         "../scripts/plot_training.py"
-
-
-rule plot_sweep:
-    """Gain over the standard deviation of the oracle's Gaussian draft."""
-    input:
-        table="results/psnr.csv",
-    output:
-        png="results/figures/sweep.png",
-        svg="results/figures/sweep.svg",
-    log:
-        "results/logs/plot_sweep.log",
-    benchmark:
-        "results/benchmarks/plot_sweep.tsv"
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        sigmas=SIGMAS,
-        dpi=config["figures"]["dpi"],
-        code=code("plot_sweep"),
-    script:
-        "../scripts/plot_sweep.py"
 
 
 rule plot_crops:

@@ -1,8 +1,19 @@
 from job import job
 
 from deepsr.evaluate.table import read_psnr
-from deepsr.report import bars, style
+from deepsr.report import bars, curves, style
+from deepsr.tables import read_table
 
 with job(snakemake):
-    figure = bars.plot_scores(read_psnr(snakemake.input.table), snakemake.wildcards.metric)
-    style.save(figure, *snakemake.output, snakemake.params.dpi)
+    chart, params, table = snakemake.wildcards.chart, snakemake.params, read_psnr(snakemake.input.table)
+    clips = zip(params.clips, snakemake.input.scores, strict=True)
+    scores = {tuple(clip): read_table(path, ["frame"]) for clip, path in clips}
+    if chart == "gain":
+        figure = bars.plot_gain(table, scores, params.seed)
+    elif chart == "frames":
+        figure = curves.plot_frames(table, scores)
+    elif chart == "sweep":
+        figure = curves.plot_sweep(table, params.sigmas)
+    else:
+        figure = bars.plot_metric(table, chart)
+    style.save(figure, *snakemake.output, params.dpi)

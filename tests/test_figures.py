@@ -121,7 +121,7 @@ def test_a_crop_larger_than_the_frame_is_the_frame():
 
 
 def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
-    honest, oracle = bars.plot_scores(table, "psnr").subfigs
+    honest, oracle = bars.plot_metric(table, "psnr").subfigs
     assert style.ORACLE in joined(oracle)
     assert "oracle" not in joined(honest).lower()
     assert {" 26.00", " 27.00  +1.00", " 26.25  +0.25", " 26.75  +0.75"} <= set(texts(honest))
@@ -135,7 +135,7 @@ def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
 
 
 def test_experiments_with_other_bicubic_frames_do_not_stand_together(read):
-    figure = bars.plot_scores(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]), "psnr")
+    figure = bars.plot_metric(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]), "psnr")
     assert [part.get_suptitle() for part in figure.subfigs] == [
         "demo, x4, bicubic degradation",
         "demo, x2, bicubic degradation",
@@ -145,10 +145,10 @@ def test_experiments_with_other_bicubic_frames_do_not_stand_together(read):
 def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
     monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "grey levels", ".1f", "lower"))
     table = read([row("deepsr", "city", 27.0, mae_bicubic=9.0, mae_deepsr=7.5, mae_lanczos=8)])
-    figure = bars.plot_scores(table, "mae")
+    figure = bars.plot_metric(table, "mae")
     assert {" 9.0", " 7.5  -1.5"} <= set(texts(figure))
     assert figure.subfigs[0].axes[0].get_xlabel().startswith("MAE in grey levels (lower is better)")
-    figure = bars.plot_scores(table, "ssim")
+    figure = bars.plot_metric(table, "ssim")
     assert {" 0.7000", " 0.8000  +0.1000"} <= set(texts(figure))
     assert figure.subfigs[0].axes[0].get_xlabel().startswith("SSIM (higher is better)")
 
@@ -161,14 +161,17 @@ def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
     ],
 )
 def test_a_panel_tells_how_its_rows_were_scored(read, changed, title):
-    figure = bars.plot_scores(read([row("deepsr", "city", 27.0, **changed)]), "psnr")
+    figure = bars.plot_metric(read([row("deepsr", "city", 27.0, **changed)]), "psnr")
     assert figure.subfigs[0].get_suptitle() == title
 
 
 def test_gain_shows_the_interval_of_each_clip(table):
     rows = table[~table["mean"]]
-    gains = {(r.experiment, r.dataset, r.sequence): np.full(9, r.gain) for r in rows.itertuples()}
-    honest, oracle = bars.plot_gain(table, gains, seed=1).subfigs
+    scores = {
+        (r.experiment, r.dataset, r.sequence): pd.DataFrame({"psnr_bicubic": [20.0] * 9, "psnr_deepsr": 20 + r.gain})
+        for r in rows.itertuples()
+    }
+    honest, oracle = bars.plot_gain(table, scores, seed=1).subfigs
     assert "+1.00  [+1.00, +1.00]" in texts(honest)
     assert "+0.75  [+0.75, +0.75]" in texts(honest)  # the mean of +1.0 and +0.5
     assert "+10.50  [+10.50, +10.50]" in texts(oracle)
@@ -179,14 +182,20 @@ def test_gain_shows_the_interval_of_each_clip(table):
 
 def test_a_clip_without_error_is_said_and_breaks_nothing(read, tmp_path):
     table = read([row("deepsr", "flat", np.inf, np.inf), row("deepsr", "city", 27.0)])
-    gains = {("deepsr", "demo", "flat"): np.full(3, np.nan), ("deepsr", "demo", "city"): np.ones(3)}
-    scores = pd.DataFrame({"frame": range(3), "psnr_bicubic": np.inf, "psnr_deepsr": np.inf})
-    per_clip, gain = bars.plot_scores(table, "psnr"), bars.plot_gain(table, gains, 1)
+    scores = {("deepsr", "demo", "flat"): pd.DataFrame({"frame": range(3), "psnr_bicubic": np.inf, "psnr_deepsr": np.inf})}
+    scores["deepsr", "demo", "city"] = pd.DataFrame({"frame": range(3), "psnr_bicubic": 26.0, "psnr_deepsr": 27.0})
+    per_clip, gain = bars.plot_metric(table, "psnr"), bars.plot_gain(table, scores, 1)
     assert " no error" in texts(per_clip)
     assert " no error" in texts(gain)
-    along = curves.plot_frames(table, dict.fromkeys(gains, scores))
+    along = curves.plot_frames(table, scores)
     for n, figure in enumerate((per_clip, gain, along)):
         style.save(figure, tmp_path / f"{n}.png", tmp_path / f"{n}.svg", 50)
+
+
+def test_a_score_that_is_not_a_number_has_no_bar(read):
+    figure = bars.plot_metric(read([row("deepsr", "tiny", 27.0, ssim_bicubic=np.nan, ssim_deepsr=np.nan)]), "ssim")
+    assert texts(figure).count(" no value") == 4 and " no error" not in texts(figure)
+    assert [bar.get_width() for bar in figure.subfigs[0].axes[0].patches] == [0, 0, 0, 0]
 
 
 def test_frames_draws_the_scores_of_each_clip(table):
@@ -262,14 +271,14 @@ def test_sweep_is_drawn_in_order_of_sigma(read):
 
 def test_equal_figures_are_equal_files(table, tmp_path):
     for name in "ab":
-        style.save(bars.plot_scores(table, "psnr"), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
+        style.save(bars.plot_metric(table, "psnr"), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "<dc:date>" not in (tmp_path / "a.svg").read_text()
 
 
 def test_names_are_no_formulas(read, tmp_path):
-    figure = bars.plot_scores(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]), "psnr")
+    figure = bars.plot_metric(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]), "psnr")
     style.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
     assert (tmp_path / "a.svg").stat().st_size > 1000
 

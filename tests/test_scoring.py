@@ -397,7 +397,9 @@ def test_a_clip_that_is_not_scored_is_named_and_its_mean_is_not_given(collected)
         function=incomplete,
     )
     assert list(result["status"]) == ["scored", "missing", "incomplete", "scored", "scored"]
+    assert list(result.columns[3:6]) == ["drafts", "sequence", "status"]
     assert list(result["psnr_deepsr"].isna()) == [False, True, True, False, False]
+    assert list(result["frames"]) == [1, 0, 1, 1, 1] and list(result["infinite_frames"]) == [0] * 5
 
 
 @pytest.mark.parametrize("text", ["", "frame\n", "frame,psnr_bicubic\n0,20.0", "psnr\n1\n", "frame\nx\n"])
@@ -412,7 +414,7 @@ def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
     diff = text.partition("```diff\n")[2].partition("```")[0]
     subprocess.run(["patch", "-p1"], cwd=project.path, input=diff, text=True, check=True)
     jobs = project.planned()
-    assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 3 and "train_network" not in jobs
+    assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 5 and "train_network" not in jobs
     project.run()
     table = read_psnr(project.path / "results/psnr.csv")
     oracle = table[table["oracle"]]

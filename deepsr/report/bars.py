@@ -7,8 +7,10 @@ from deepsr.report import style
 from deepsr.report.bootstrap import bootstrap_interval
 from deepsr.report.style import GREY
 
+NO_NUMBER = {True: " no value", False: " no error"}  # of a NaN, as SSIM has of tiny frames, and of an infinite PSNR
 
-def plot_scores(table, name):
+
+def plot_metric(table, name):
     """Bars of a metric, for bicubic and every experiment, per clip and for the mean.
 
     table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS.
@@ -34,9 +36,10 @@ def plot_scores(table, name):
             for label, value, look, gain in bars:
                 y += 1
                 ticks[y] = label
-                axes.barh(y, min(value, end), height=0.8, **look)
-                text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else " no error"
-                axes.text(min(value, end), y, text, va="center")
+                length = np.nan_to_num(value, nan=0, posinf=end)
+                axes.barh(y, length, height=0.8, **look)
+                text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else NO_NUMBER[np.isnan(value)]
+                axes.text(length, y, text, va="center")
                 longest = max(longest, len(text))
             y += 1.4
         axes.set_yticks(list(ticks), ticks.values())
@@ -48,11 +51,12 @@ def plot_scores(table, name):
     return figure
 
 
-def plot_gain(table, gains, seed):
+def plot_gain(table, scores, seed):
     """Gain over bicubic with 95% confidence intervals of the mean over frames.
 
-    gains: {(experiment, dataset, sequence): array of dB, a value per frame}; seed: of the bootstrap.
+    scores: {(experiment, dataset, sequence): DataFrame, a row per frame}; seed: of the bootstrap.
     """
+    gains = {clip: (frames["psnr_deepsr"] - frames["psnr_bicubic"]).to_numpy() for clip, frames in scores.items()}
     looks, panels = style.looks(table), style.panels(table)
     counts = [sum(len(rows) + 1.4 for _, rows in style.clips(panel)) for panel in panels]
     figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
