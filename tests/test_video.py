@@ -255,6 +255,7 @@ def test_one_bad_time_stamp_moves_nothing(tmp_path, caplog, name):
         ([400, 0, 40], [400, 404, 444]),  # ten steps back
         ([401, 0, 40], [401, 441, 481]),
         ([0, 40, 0, 120], [0, 40, 80, 120]),
+        ([1000, 1040, 0, 9999, 80], [1000, 1040, 1080, 1120, 1160]),
         ([0, 40, 90000, 90040], [0, 40, 90000, 90040]),  # a gap
     ],
 )
@@ -776,6 +777,7 @@ def test_a_plan_outlives_its_file(tmp_path):
         lambda text: "[]",
         lambda text: text.replace('"width"', '"wide"'),
         lambda text: text.replace('"pts": [0, ', '"pts": [9, '),
+        lambda text: text.replace('"pts": [0, 1', '"pts": [0, 0'),
         lambda text: text.replace('"pts": [0, ', '"pts": ["0", '),
         lambda text: text.replace('"rate": "25"', '"rate": "1/0"'),
         lambda text: text.replace('"rate": "25"', '"rate": "fast"'),
