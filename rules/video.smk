@@ -3,7 +3,7 @@ Your own videos, enlarged. Made only when asked for: results/videos/holiday_x4.m
 .avi, ..., or the folder of frames videos/holiday/) by the first experiment of scale 4 that needs no ground truth.
 
 Needs: the video, results/experiments/{experiment}/model.onnx
-Makes: results/videos/{video}.json             its frames, time stamps, cuts and looks
+Makes: results/videos/{video}.json             its frames, time stamps, cuts, sound and looks
        results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound
        results/videos/{video}_x{scale}.png     the same for a still image
        results/videos/{video}_compare.mp4      bicubic and DeepSR side by side

@@ -249,11 +249,21 @@ def test_one_bad_time_stamp_moves_nothing(tmp_path, caplog, name):
         ([0, 40, 80, 80, 80, 81, 120], [0, 40, 80, 84, 88, 104, 120]),  # more frames than there is time for
         ([1000, 1040, 0, 40, 80], [1000, 1040, 1080, 1120, 1160]),  # two recordings
         ([1000, 1040, 500, 540, 0, 40], [1000, 1040, 1080, 1120, 1160, 1200]),
+        ([1000, 1040, 500, 540, 700], [1000, 1040, 1080, 1120, 1280]),
+        ([1000, 1040, 0, 40, 40, 120], [1000, 1040, 1080, 1120, 1160, 1200]),
+        ([400, 0, 40], [400, 404, 444]),  # ten steps back
+        ([401, 0, 40], [401, 441, 481]),
+        ([0, 40, 0, 120], [0, 40, 80, 120]),
+        ([1000, 1040, 0, 9999, 80], [1000, 1040, 1080, 1120, 1160]),
         ([0, 40, 90000, 90040], [0, 40, 90000, 90040]),  # a gap
     ],
 )
 def test_time_stamps_in_order(stamps, times):
     assert list(increasing(stamps, 40)) == times
+
+
+def test_time_stamps_of_a_coarse_clock():
+    assert list(increasing([5, 5, 5, 6, 7, 8, 12], 1)) == [5, 6, 7, 8, 9, 10, 12]
 
 
 @pytest.mark.parametrize("audio", [["mp2"], ["aac", "ac3"]])
@@ -491,6 +501,39 @@ def test_parts_are_what_an_unsplit_run_makes(tmp_path):
         assert len(result) == len(results[0]) == 17
         for one, other in zip(results[0], result, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_drafts_may_be_made_in_blocks_of_a_shot(tmp_path, monkeypatch):
+    """A kind of drafts that works on blocks of 4 frames, counted from the shot's start, with 2 frames to run in."""
+    lengths = []
+
+    def block(t, n):
+        return max(t // 4 * 4 - 2, 0), min(t // 4 * 4 + 4, n)
+
+    class Blocks:
+        def __init__(self, spec, scale, degradation, lr, n):
+            lengths.append(n)
+            self.n, self.lr, self.scale, self.known = n, lr, scale, {}
+
+        def __getitem__(self, t):
+            if block(t, self.n) not in self.known:
+                frames = [self.lr(i) for i in range(*block(t, self.n))]
+                self.known = {block(t, self.n): np.mean(frames, axis=0).astype(np.uint8) + np.uint8(self.n)}
+            return cv2.resize(self.known[block(t, self.n)], None, fx=self.scale, fy=self.scale)[None]
+
+    monkeypatch.setattr("deepsr.video.enlarge.Drafts", Blocks)
+    monkeypatch.setattr(
+        "deepsr.video.enlarge.needed_frames", lambda spec, first, stop, n: (block(first, n)[0], block(stop - 1, n)[1])
+    )
+    source = write(tmp_path / "in.mp4", scene(11) + scene(6, seed=1))
+    whole = decode(enlarge(source, tmp_path, parts=1)[1])
+    assert lengths == [11, 6]
+    for parts in (2, 5, 17):
+        split = decode(enlarge(source, tmp_path, parts=parts)[1])
+        assert all(
+            np.array_equal(a, b) for one, other in zip(whole, split, strict=True) for a, b in zip(one, other, strict=True)
+        )
+    assert set(lengths) == {11, 6}
 
 
 def test_the_window_never_crosses_a_cut(tmp_path):
@@ -732,6 +775,7 @@ def test_a_plan_outlives_its_file(tmp_path):
         lambda text: "[]",
         lambda text: text.replace('"width"', '"wide"'),
         lambda text: text.replace('"pts": [0, ', '"pts": [9, '),
+        lambda text: text.replace('"pts": [0, 1', '"pts": [0, 0'),
         lambda text: text.replace('"pts": [0, ', '"pts": ["0", '),
         lambda text: text.replace('"rate": "25"', '"rate": "1/0"'),
         lambda text: text.replace('"rate": "25"', '"rate": "fast"'),

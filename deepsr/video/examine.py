@@ -30,20 +30,20 @@ def plan_video(source, rate=25):
     interlacing, time stamps that cannot be used, and of what is not kept.
     """
     source = Path(source)
-    told, announced = _folder(source, rate) if source.is_dir() else _header(source)
+    fields, announced = _folder(source, rate) if source.is_dir() else _header(source)
     stamps, distances, last, damage = [], [], None, []
-    for frame in progress(read_frames(source, told["images"], 0, damage), desc=f"read {source.name}", unit="frame"):
+    for frame in progress(read_frames(source, fields["images"], 0, damage), desc=f"read {source.name}", unit="frame"):
         if not stamps:
-            told |= _looks(source, frame)
-        _check_size(source, frame, len(stamps), told["width"], told["height"])
-        luma = planes(frame, told["full_range"])[0]
+            fields |= _looks(source, frame)
+        _check_size(source, frame, len(stamps), fields["width"], fields["height"])
+        luma = planes(frame, fields["full_range"])[0]
         thumbnail = cv2.resize(luma, (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
         distances.append(0.0 if last is None else float(np.abs(thumbnail - last).mean()))
         stamps.append(frame.pts)
         last, last_duration = thumbnail, frame.duration
     if not stamps:
         raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
-    plan = Plan(**told | _times(source, told, stamps, last_duration), cuts=find_cuts(distances))
+    plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=find_cuts(distances))
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
     if damage or announced > seconds + 1:
         log.warning(
@@ -129,13 +129,13 @@ def _check_size(source, frame, number, width, height):
         )
 
 
-def _times(source, told, stamps, last_duration):
+def _times(source, fields, stamps, last_duration):
     """When the frames are shown, as a dict of the plan's fields: at the time stamps where there are any."""
-    time_base, rate = told["time_base"], told["rate"]
+    time_base, rate = fields["time_base"], fields["rate"]
     if set(stamps) == {None}:
         log.warning("%s: lacks time stamps; shown at %s frames a second.", source, rate)
         time_base, last_duration = 1 / rate, 1
-        stamps = range(round(told["start"] * rate), round(told["start"] * rate) + len(stamps))
+        stamps = range(round(fields["start"] * rate), round(fields["start"] * rate) + len(stamps))
     step = max(1, round(1 / rate / time_base))
     pts = tuple(increasing(stamps, step))
     if changed := sum(before != after for before, after in zip(stamps, pts, strict=True)):
