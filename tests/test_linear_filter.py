@@ -53,16 +53,16 @@ def test_identical_drafts_and_flat_patches_do_not_break_it():
 def test_the_filter_is_that_of_ridge_regression():
     """An independent library, on the rows themselves; the penalty pulls towards the mean of the drafts."""
     rng = np.random.default_rng(5)
-    x = rng.normal(100, 1, (400, 18))
-    y = x @ rng.normal(0, 0.2, 18) + 7 + rng.normal(0, 1, 400)
+    x = rng.normal(100, 1, (400, 50))
+    y = x @ rng.normal(0, 0.2, 50) + 7 + rng.normal(0, 1, 400)
     rows = np.column_stack([x, np.ones(400), y])
-    kernel, bias = linear_filter.solve_filter(rows.T @ rows, 3, 2)
-    prior = np.zeros(18)
-    prior[8:10] = 0.5
-    augmented = np.vstack([np.column_stack([x, np.ones(400)]), np.sqrt(0.3 * 400) * np.eye(19)[:18]])
-    expected = linalg.lstsq(augmented, np.append(y - x @ prior, np.zeros(18)))[0]
-    np.testing.assert_allclose(kernel.ravel(), prior + expected[:18], atol=1e-6)
-    assert bias == pytest.approx(expected[18] / 255, rel=1e-5)
+    kernel, bias = linear_filter.solve_filter(rows.T @ rows, 5, 2)
+    prior = np.zeros(50)
+    prior[24:26] = 0.5
+    augmented = np.vstack([np.column_stack([x, np.ones(400)]), np.sqrt(0.3 * 400) * np.eye(51)[:50]])
+    expected = linalg.lstsq(augmented, np.append(y - x @ prior, np.zeros(50)))[0]
+    np.testing.assert_allclose(kernel.ravel(), prior + expected[:50], atol=1e-6)
+    assert bias == pytest.approx(expected[50] / 255, rel=1e-5)
 
 
 def test_whitening_leaves_weak_directions_weak():
