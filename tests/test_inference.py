@@ -242,7 +242,7 @@ def damaged(good, damage):
         first.ClearField("raw_data")
         certify(model)
     elif damage == "unknown operator":
-        model.graph.node[1].op_type = "Elu"
+        model.graph.node[2].op_type = "Elu"
         model.metadata_props[0].value = "another"
         certify(model)
     elif damage == "no chain":

@@ -53,32 +53,33 @@ def test_identical_drafts_and_flat_patches_do_not_break_it():
 def test_the_filter_is_that_of_ridge_regression():
     """An independent library, on the rows themselves; the penalty pulls towards the mean of the drafts."""
     rng = np.random.default_rng(5)
-    x = rng.normal(100, 1, (400, 18))
-    y = x @ rng.normal(0, 0.2, 18) + 7 + rng.normal(0, 1, 400)
+    x = rng.normal(100, 1, (400, 50))
+    y = x @ rng.normal(0, 0.2, 50) + 7 + rng.normal(0, 1, 400)
     rows = np.column_stack([x, np.ones(400), y])
-    kernel, bias = linear_filter.solve_filter(rows.T @ rows, 3, 2)
-    prior = np.zeros(18)
-    prior[8:10] = 0.5
-    augmented = np.vstack([np.column_stack([x, np.ones(400)]), np.sqrt(0.3 * 400) * np.eye(19)[:18]])
-    expected = linalg.lstsq(augmented, np.append(y - x @ prior, np.zeros(18)))[0]
-    np.testing.assert_allclose(kernel.ravel(), prior + expected[:18], atol=1e-6)
-    assert bias == pytest.approx(expected[18] / 255, rel=1e-5)
+    kernel, bias = linear_filter.solve_filter(rows.T @ rows, 5, 2)
+    prior = np.zeros(50)
+    prior[24:26] = 0.5
+    augmented = np.vstack([np.column_stack([x, np.ones(400)]), np.sqrt(0.3 * 400) * np.eye(51)[:50]])
+    expected = linalg.lstsq(augmented, np.append(y - x @ prior, np.zeros(50)))[0]
+    np.testing.assert_allclose(kernel.ravel(), prior + expected[:50], atol=1e-6)
+    assert bias == pytest.approx(expected[50] / 255, rel=1e-5)
 
 
-def test_whitening_leaves_weak_directions_weak():
-    """By hand: variances 3 and 1 of independent windows, the mean eigenvalue 2; a fifth of it is added to both."""
-    variance = np.array([3.0, 1.0])
+@pytest.mark.parametrize("unit", [1, 1e-6])
+def test_whitening_leaves_weak_directions_weak(unit):
+    """By hand: variances 3 and 1 of independent windows, the mean eigenvalue 2; a fifth of it, and the variance of
+    rounding to whole grey levels, is added to both.
+    """
+    variance = np.array([3.0, 1.0]) * unit
     mean = np.array([10.0, 20.0])
     normal = np.zeros((4, 4))
     normal[:2, :2] = 8 * (np.diag(variance) * 255**2 + np.outer(mean, mean))
     normal[:2, 2] = normal[2, :2] = 8 * mean
     normal[2, 2] = 8
     matrix, effective = linear_filter.whiten(normal, 1, 2)
-    floor = 0.4 + 1 / 12 / 255**2
-    np.testing.assert_allclose(
-        matrix.T @ np.diag(variance) @ matrix, np.diag(sorted(variance / (variance + floor))), atol=1e-6
-    )
-    assert effective == pytest.approx(np.sum(variance / (variance + floor)))
+    white = variance / (variance + 0.4 * unit + 1 / 12 / 255**2)
+    np.testing.assert_allclose(matrix.T @ np.diag(variance) @ matrix, np.diag(sorted(white)), atol=1e-5)
+    assert effective == pytest.approx(max(1, np.sum(white)), rel=1e-4)
     normal[:2, :2] = 8 * np.outer(mean, mean)  # nothing varies
     assert linear_filter.whiten(normal, 1, 2)[1] == 1
 

@@ -222,6 +222,12 @@ def test_general_tiles_of_any_size_make_the_whole_frame(files, cells):
     assert_close([general(drafts)], expected, allowed)
 
 
+def test_tiles_of_a_frame_are_equal(files):
+    """Of 21 cells in tiles of at most 8: three of 7, which keeps the threads alike busy."""
+    assert [tiles._equal_tiles(21 * grid, 8 * grid, grid) for grid in (1, 3)] == [7, 21]
+    assert [tiles._equal_tiles(length, 8, 2) for length in (2, 8, 10, 18)] == [2, 8, 6, 6]
+
+
 def test_threads_do_not_change_a_bit(files):
     path, _, drafts, _ = files
     one = Predictor(path, threads=1, tile_mb=0.01)(drafts)

@@ -25,7 +25,7 @@ class Predictor(tiles.Predictor):
 
     cpu_tile_mb = 6  # a tile's values in all layers stay in the processor's cache
     gpu_tile_mb = 64  # few and large operations, of which any GPU has room for some at a time
-    grid = 1
+    grid = side = 1  # frames of any size are taken, and padded to whole tiles
 
     def _prepare(self, model):
         layers = read_chain(model.graph)

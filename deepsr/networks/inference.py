@@ -1,5 +1,6 @@
 """Applies the network of an .onnx file to the drafts of a frame."""
 
+import math
 from importlib import import_module
 
 import numpy as np
@@ -42,6 +43,6 @@ def predict_frame(predictor, drafts, pad=8):
     frame's mirror image for `pad` pixels, rounded up to what the network's grid asks for.
     """
     height, width = drafts.shape[1:]
-    pad = -(-pad // predictor.grid) * predictor.grid
+    pad = math.ceil(pad / predictor.grid) * predictor.grid
     mirrored = np.pad(drafts, [(0, 0), (pad, pad), (pad, pad)], mode="symmetric")
     return predictor(mirrored)[pad : pad + height, pad : pad + width].clip(0, 1)

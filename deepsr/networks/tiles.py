@@ -69,7 +69,7 @@ class Predictor:
                 onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
                 self._session = self._start([(CUDA, {"use_tf32": 0}), CPU], megabytes)  # TF32 would cost digits
                 if CUDA in self._session.get_providers():
-                    self(np.zeros((self.n_drafts, self.grid, self.grid), np.uint8))
+                    self(np.zeros((self.n_drafts, self.side, self.side), np.uint8))
                     return True
             except Exception as error:  # onnxruntime's own kinds; a GPU may be full, or too old
                 reason = " ".join(str(error).split())
@@ -90,7 +90,7 @@ class Predictor:
     def _frame(self, drafts):
         """The output of the whole frame from its tiles."""
         frame = np.empty(drafts.shape[1:], np.float32)
-        steps = [-(-side // (-(-side // self.side) * self.grid)) * self.grid for side in frame.shape]  # tiles of equal sizes
+        steps = [_equal_tiles(length, self.side, self.grid) for length in frame.shape]
 
         def compute(corner):
             """Fill a tile; beyond the frame's border the network pads with zeros, as in the whole frame."""
@@ -103,6 +103,12 @@ class Predictor:
 
         list(self._pool.map(compute, product(*map(range, [0, 0], frame.shape, steps))))
         return frame
+
+
+def _equal_tiles(length, most, grid):
+    """Side of the fewest equal tiles that cover a length; it is a multiple of grid and at most `most`, as that is one."""
+    tiles = math.ceil(length / most)
+    return math.ceil(length / (tiles * grid)) * grid
 
 
 def receptive_field(graph):
@@ -124,14 +130,14 @@ def receptive_field(graph):
         elif node.op_type == "SpaceToDepth":
             around, pixel = around * attributes["blocksize"], pixel // attributes["blocksize"]
         elif node.op_type == "DepthToSpace":
-            around, pixel = -(-around // attributes["blocksize"]), pixel * attributes["blocksize"]
+            around, pixel = math.ceil(around / attributes["blocksize"]), pixel * attributes["blocksize"]
         elif node.op_type == "Resize":
             scale = int(weights[node.input[2]][-1])
-            around, pixel = -(-around // scale) + (attributes["mode"] == b"linear"), pixel * scale
+            around, pixel = math.ceil(around / scale) + (attributes["mode"] == b"linear"), pixel * scale
         elif node.op_type not in POINTWISE:
             raise ValueError(f"the operator {node.op_type} is not known")
         for name in node.input:
             reach[name], side[name] = max(reach[name], around), pixel
         grid = max(grid, pixel)
     halo = max(reach[value.name] for value in graph.input)
-    return -(-halo // grid) * grid, grid, len(graph.input) + 3 * widest
+    return math.ceil(halo / grid) * grid, grid, len(graph.input) + 3 * widest
