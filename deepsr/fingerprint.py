@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -9,12 +10,13 @@ PACKAGE = Path(__file__).parent
 
 
 def fingerprint(script):
-    """Fingerprints of all deepsr modules that a script imports, directly or through each other: {module: hash}.
+    """Fingerprints of a script and of all deepsr modules that it imports, directly or through each other: {name: hash}.
 
-    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name.
-    Raises ValueError for a relative import, which is not followed.
+    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name, the
+    script under its file's. Raises ValueError for a relative import, which is not followed.
     """
-    found, waiting = {}, _imports(Path(script))
+    script = Path(script)
+    found, waiting = {script.name: _hash(script)}, _imports(script)
     while waiting:
         name = waiting.pop()
         path = _file(name)
@@ -45,6 +47,8 @@ def _imports(path):
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.]+", str(node.value)):
+            names.add(str(node.value))  # a registry names the modules that it imports, as deepsr.networks does
     inside = [name.split(".")[1:] for name in names if name.split(".")[0] == PACKAGE.name]
     return {".".join(parts[:n]) for parts in inside for n in range(1, len(parts) + 1)}
 
