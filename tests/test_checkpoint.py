@@ -5,7 +5,6 @@ import pytest
 from small_training import same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
-from deepsr.networks import network
 from deepsr.train import checkpoint, loop
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, begin
@@ -87,7 +86,7 @@ def test_a_checkpoint_knows_settings_data_code_and_device(shards, tmp_path):  # 
     class Gpu:
         name = "gpu:0"
 
-    common = {"settings": settings_with(), "start_weights": None, "device": Cpu(1), "network": network("deepsr")}
+    common = {"settings": settings_with(), "start_weights": None, "device": Cpu(1)}
 
     def differing(files=shards, **changes):
         one, other = checkpoint.identify(shards, **common), checkpoint.identify(files, **common | changes)
@@ -98,6 +97,6 @@ def test_a_checkpoint_knows_settings_data_code_and_device(shards, tmp_path):  # 
     assert differing(start_weights=str(tmp_path / "start.keras")) == ["data"]
     assert differing(settings=settings_with(seed=2)) == ["settings"]
     assert differing(device=Gpu()) == ["devices"]
-    assert differing(network=network("srcnn")) == ["code"]
     modules = set(json.loads(checkpoint.identify(shards, **common)["code"])[0])
-    assert {f"train.{name}" for name in ("loop", "optimizer", "losses", "objective", "pool", "start", "devices")} <= modules
+    names = "loop", "optimizer", "losses", "objective", "pool", "start", "devices"
+    assert {"training.py", "networks.deepsr", *(f"train.{name}" for name in names)} <= modules

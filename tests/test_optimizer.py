@@ -48,6 +48,12 @@ def test_steps_are_those_of_adam_in_keras():
     assert np.abs(state.weights - before).max() > 0.02
 
 
+def test_a_tiny_gradient_takes_a_smaller_step():
+    """At a gradient of Adam's epsilon, half of the rate."""
+    before, state = steps(np.full((1, SIZE), 1e-7, np.float32))
+    np.testing.assert_allclose(before - state.weights, 0.005, rtol=1e-4)
+
+
 def test_the_first_kernel_is_trained_in_the_coordinates_of_the_start():
     """Adam by hand, in float64, on u where kernel = whitening @ u: then the gradient of u is whitening.T @ gradient."""
     rng = np.random.default_rng(3)

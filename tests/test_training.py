@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from deepsr.drafts.patches import save
 from deepsr.errors import InputError
 from deepsr.networks import network
 from deepsr.networks.base import Start
-from deepsr.train import training
+from deepsr.train import loop, training
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr
 from deepsr.train.pool import Batches, Pool, choose
@@ -169,6 +170,30 @@ def test_a_prediction_without_numbers_is_the_worst(shards, tmp_path, monkeypatch
     monkeypatch.setattr(Loop, "_quality", lambda self, weights: real(self, np.full_like(weights, np.nan)))
     train(shards, tmp_path, epochs=0)
     assert pd.read_csv(tmp_path / "history.csv")["val_psnr"].tolist() == [-np.inf]
+
+
+def test_speed_is_patches_over_the_time_without_validations(shards, tmp_path, monkeypatch):  # noqa: F811
+    """On a clock that a batch moves by 2 seconds and a validation by 100."""
+    clock = types.SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(loop, "time", clock)
+    real_gradient, real_quality = Cpu.gradient, Loop._quality
+
+    def gradient(self, objective):
+        def later(weights, batch):
+            clock.now += 2
+            return function(weights, batch)
+
+        function = real_gradient(self, objective)
+        return later
+
+    def quality(self, weights):
+        clock.now += 100
+        return real_quality(self, weights)
+
+    monkeypatch.setattr(Cpu, "gradient", gradient)
+    monkeypatch.setattr(Loop, "_quality", quality)
+    train(shards, tmp_path, epochs=1, validate_every=3)
+    assert pd.read_csv(tmp_path / "history.csv")["patches_per_s"].tolist()[1:] == [2.0, 1.7]  # 12 and 10 in 6 seconds
 
 
 def test_psnr():

@@ -1,6 +1,5 @@
 """Checkpoints, from which a killed training continues with the same numbers as if it had not been killed."""
 
-import inspect
 import json
 import logging
 from dataclasses import asdict, fields
@@ -17,15 +16,14 @@ from deepsr.train.loop import State
 log = logging.getLogger("deepsr")
 
 
-def identify(shards, settings, start_weights, device, network):
+def identify(shards, settings, start_weights, device):
     """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
-    sources = [Path(__file__).with_name("training.py"), Path(inspect.getfile(type(network)))]
     backend = keras.backend.backend()
-    code = [fingerprint(source) for source in sources] + [sha256(source) for source in sources]
+    versions = keras.__version__, backend, version(backend), np.__version__
     return {
         "settings": json.dumps(asdict(settings)),
         "data": " ".join(sha256(file) for file in [*shards, *([start_weights] if start_weights else [])]),
-        "code": json.dumps([*code, keras.__version__, backend, version(backend), np.__version__]),
+        "code": json.dumps([fingerprint(Path(__file__).with_name("training.py")), versions]),
         "devices": device.name,  # the threads of a CPU do not change the numbers, a GPU does
     }
 

@@ -38,7 +38,7 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     training, validation = choose(pool, settings)
     device = devices.choose(threads, gpus, min(settings.batch_size, len(training)))
     network = networks.network(settings.network)
-    identity = checkpoints.identify(shards, settings, start_weights, device, network)
+    identity = checkpoints.identify(shards, settings, start_weights, device)
     keras.utils.set_random_seed(settings.seed % 2**32)  # of the layers' initializers; 32 bits is what Keras takes
     model = network.build(pool.shape[0], settings.scale)
     state = checkpoints.load(checkpoint, identity)
