@@ -39,8 +39,8 @@ class DraftKind:
 class Shot:
     """The frames of a clip or shot, and what several drafts compute of them alike.
 
-    scale, degradation, lr, n, hr: as of deepsr.drafts.ensemble.Drafts. pool: threads, as many as OpenCV may use; they may call
-    all but `hold`, which alone reads frames.
+    scale, degradation, lr, n, hr: as of deepsr.drafts.ensemble.Drafts. pool: threads, as many as OpenCV may use; they
+    may call all but `hold`, which alone reads frames.
     """
 
     def __init__(self, scale, degradation, lr, n, hr=None):
