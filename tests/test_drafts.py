@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 from chains import chain_file
 
-from deepsr.data.degradation import DEGRADATIONS, degrade, shrink, to_uint8, upscale
+from deepsr.data.degradation import DEGRADATIONS, degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
+from deepsr.drafts.base import Shot
 from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames, radius
+from deepsr.drafts.motion import Motion
 from deepsr.drafts.patches import COLUMNS
 from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
@@ -266,7 +268,13 @@ def test_clip_ends_use_the_neighbours_that_exist(t, expected):
 
 @pytest.mark.parametrize(
     "spec, first, stop, expected",
-    [(BICUBIC, 3, 5, (3, 5)), (GAUSSIAN, 3, 5, (3, 5)), (MOTION, 3, 5, (1, 7)), (ENSEMBLE, 1, 9, (0, 10))],
+    [
+        (BICUBIC, 3, 5, (3, 5)),
+        (GAUSSIAN, 3, 5, (3, 5)),
+        (MOTION, 3, 5, (1, 7)),
+        (ENSEMBLE, 1, 9, (0, 10)),
+        ({"kind": "motion", "settings": []}, 3, 5, (3, 5)),
+    ],
 )
 def test_the_frames_that_are_needed(spec, first, stop, expected):
     assert needed_frames(spec, first, stop, 10) == expected
@@ -402,6 +410,20 @@ def test_memory_does_not_grow_with_the_ways_of_registration():
         4 * 2 * 8 * pixels // 16,
     )  # stacked from a list, uint8; there and back for 4 neighbours, float32
     assert peak(8) < peak(1) + 7 * (draft + flows) + 10 * pixels
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_mean_is_weighed_by_the_blurred_difference(scale):
+    """Worked out from the definition, for one neighbour that needs no registration."""
+    target, neighbour = np.random.default_rng(0).integers(0, 256, (2, 20, 24), dtype=np.uint8)
+    shot = Shot(scale, "bicubic", [target, neighbour].__getitem__, 2)
+    shot.hold(range(2))
+    shot._flows = {(a, b, "dis", 20.0): np.zeros((20, 24, 2), np.float32) for a, b in ((0, 1), (1, 0))}
+    draft, whole = Motion({"settings": [setting(trust=30.0), setting(trust=1000.0)]}, shot).drafts(0)
+    one, other = (enlarge(frame.astype(np.float32), scale, "bicubic") for frame in (target, neighbour))
+    weight = np.exp(-((cv2.GaussianBlur(other - one, (0, 0), scale, None, scale) / 30) ** 2))
+    assert np.abs(draft - np.clip((one + weight * other) / (1 + weight), 0, 255)).max() < 0.51
+    assert np.abs(whole - np.clip((one + other) / 2, 0, 255)).max() < 1.5
 
 
 # Training patches.

@@ -7,6 +7,7 @@ import pytest
 from deepsr.data.degradation import shrink, to_uint8
 from deepsr.data.frames import luma
 from deepsr.drafts.flow import consistency, dense_flow, sample, sampling_map
+from deepsr.errors import InputError
 
 CLIPS = Path(__file__).parent / "clips"
 METHODS = [("dis", 20.0), ("farneback", 15)]
@@ -95,3 +96,50 @@ def test_beyond_the_border_lies_the_border():
     image = np.arange(12, dtype=np.float32).reshape(3, 4)
     flow = np.full((3, 4, 2), 100, np.float32)
     assert (sample(image, sampling_map(flow, (3, 4))) == 11).all()
+
+
+def frames_of_noise(*size):
+    small = np.random.default_rng(0).integers(0, 256, (2, size[0] // 2 + 1, size[1] // 2 + 1), dtype=np.uint8)
+    return [np.ascontiguousarray(cv2.resize(frame, None, fx=2, fy=2)[: size[0], : size[1]]) for frame in small]
+
+
+def test_the_settings_of_each_method():
+    """Those whose drafts were measured: see notes beside them in the code."""
+    a, b = frames_of_noise(40, 60)
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)
+    dis.setPatchStride(4)
+    dis.setVariationalRefinementIterations(3)
+    dis.setVariationalRefinementAlpha(20.0)
+    assert np.array_equal(dense_flow(a, b), dis.calc(a, b, None))
+    farneback = cv2.calcOpticalFlowFarneback(
+        a, b, None, pyr_scale=0.5, levels=4, winsize=9, iterations=5, poly_n=7, poly_sigma=1.5, flags=0
+    )
+    assert np.array_equal(dense_flow(a, b, "farneback", 9.0), farneback)
+    tvl1 = cv2.optflow.DualTVL1OpticalFlow_create(lambda_=0.3)
+    assert np.array_equal(dense_flow(a[:24, :24], b[:24, :24], "tvl1", 0.3), tvl1.calc(a[:24, :24], b[:24, :24], None))
+
+
+@pytest.mark.parametrize("size", [(10, 40), (40, 10), (15, 15), (16, 15), (1, 30)])
+def test_small_frames_are_padded_to_16_pixels_by_their_last_rows_and_columns(size):
+    a, b = frames_of_noise(*size)
+    pad = [(0, 16 - side if side < 16 else 0) for side in size]
+    padded = dense_flow(np.pad(a, pad, "edge"), np.pad(b, pad, "edge"))
+    assert np.array_equal(dense_flow(a, b), padded[: size[0], : size[1]])
+
+
+def test_a_method_that_opencv_was_built_without(monkeypatch):
+    monkeypatch.delattr(cv2, "optflow")
+    with pytest.raises(InputError, match="flow method tvl1 needs opencv-contrib-python-headless; install it or use dis"):
+        dense_flow(*frames_of_noise(20, 20), "tvl1", 0.15)
+
+
+@pytest.mark.parametrize("shape", [(12, 20), (9, 15), (6, 10), (13, 20)])
+def test_a_sampling_map_on_a_finer_grid(shape):
+    """A constant flow of half a pixel across and a quarter down, in pixels of the finer grid."""
+    flow = np.broadcast_to(np.float32([0.5, 0.25]), (6, 10, 2)).copy()
+    positions = sampling_map(flow, shape)
+    assert positions.shape == (*shape, 2) and positions.dtype == np.float32
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    np.testing.assert_allclose(positions[..., 0], x + 0.5 * shape[1] / 10, atol=1e-5)
+    np.testing.assert_allclose(positions[..., 1], y + 0.25 * shape[0] / 6, atol=1e-5)

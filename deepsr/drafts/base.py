@@ -37,9 +37,10 @@ class DraftKind:
 
 
 class Shot:
-    """The frames of a clip or shot, and what several drafts compute of them alike. In threads, it may be read only.
+    """The frames of a clip or shot, and what several drafts compute of them alike.
 
-    scale, degradation, n, hr: as of deepsr.drafts.ensemble.Drafts; pool: threads, as many as OpenCV may use.
+    scale, degradation, lr, n, hr: as of deepsr.drafts.ensemble.Drafts. pool: threads, as many as OpenCV may use; they
+    may call all but `hold`, which alone reads frames.
     """
 
     def __init__(self, scale, degradation, lr, n, hr=None):

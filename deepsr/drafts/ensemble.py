@@ -65,7 +65,7 @@ class Drafts:
         if is_oracle(spec) and hr is None:
             raise InputError(
                 f"drafts of kind {spec['kind']} are blurred ground truth (an oracle), which a video without ground truth "
-                "does not have; choose an experiment with motion or bicubic drafts."
+                "does not have; choose an experiment with other drafts."
             )
         self._spec = spec
         self._shot = Shot(scale, degradation, lr, n, hr if is_oracle(spec) else None)
