@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from deepsr.data.zips import open_zip
+from deepsr.data.zips import get_again, open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
@@ -83,7 +83,7 @@ def list_members(container, prefix="", frames=None):
     if not names:
         raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
     if frames is not None and len(names) < frames:
-        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {_again(container)}.")
+        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {get_again(container)}.")
     return names[:frames]
 
 
@@ -254,11 +254,6 @@ def _images(names, place):
     return found
 
 
-def _again(container):
-    """What to do about a container that is damaged or lacks frames."""
-    return f"delete {container} if the workflow has fetched it, and run again; otherwise replace it by a good copy"
-
-
 def _reader(container):
     """A function from a member's name to its bytes."""
     if container.is_dir():
@@ -276,6 +271,6 @@ def _reader(container):
         try:
             return archive.read(member)
         except Exception as error:  # a damaged archive can fail in any way that zipfile and its decompressors know
-            raise InputError(f"{container}/{member}: cannot be read ({error}); {_again(container)}.") from error
+            raise InputError(f"{container}/{member}: cannot be read ({error}); {get_again(container)}.") from error
 
     return read
