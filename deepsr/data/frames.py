@@ -77,14 +77,19 @@ def list_members(container, prefix="", frames=None):
         names = list_images(container)
     else:
         with open_zip(container) as archive:
-            inside = [name[len(prefix) :] for name in archive.namelist() if name.startswith(prefix)]
-        names = [prefix + name for name in _images((name for name in inside if "/" not in name), container)]
+            names = members_below(archive.namelist(), prefix, container)
     place = f"{container}/{prefix}" if prefix else container
     if not names:
         raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
     if frames is not None and len(names) < frames:
         raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {get_again(container)}.")
     return names[:frames]
+
+
+def members_below(names, prefix, archive):
+    """Those of the members `names` of a zip archive that are images in the folder `prefix` itself, in natural order."""
+    inside = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return [prefix + name for name in _images((name for name in inside if "/" not in name), archive)]
 
 
 def pair_lr(hr, lr, place):
