@@ -68,7 +68,7 @@ def code(script):
     """Fingerprints of a script and of the deepsr modules that it imports: a change of what they do re-runs what it makes.
 
     This takes the place of Snakemake's own look at a script's time, which the profiles switch off: what a script does
-    decides, not when its file was written.
+    decides, not when its file was written. scripts/job.py, which logs and passes on the threads, does not count.
     """
     return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py")
 

@@ -36,7 +36,7 @@ def read(monkeypatch):
 
 
 def of(folder, memory=None):
-    return contents(sorted(folder.iterdir()), memory or folder.parent / "memory/clip.json")
+    return contents(sorted(folder.iterdir()), memory or folder.parent / "memory/clips/clip.json")
 
 
 def later(memory):
@@ -48,7 +48,7 @@ def later(memory):
 def test_nothing_is_read_twice(clip, read, tmp_path):
     first = of(clip)
     assert read == ["0.png", "1.png", "2.png"]
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     assert of(clip) == first and len(read) == 3
 
 
@@ -88,11 +88,11 @@ def remove(clip):
 @pytest.mark.parametrize("change", [swap_folder, same_size_and_time, rename, reorder, add, remove])
 def test_other_contents_have_another_hash(clip, tmp_path, change):
     first = of(clip)
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     change(clip)
     second = of(clip)
     assert second != first
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     assert of(clip) == second
 
 
@@ -101,7 +101,7 @@ def test_a_link_to_a_folder_that_is_turned_to_another(clip, tmp_path):
     (other / "0.png").write_bytes(b"FRAME 0")
     (tmp_path / "link").symlink_to(clip)
     first = of(tmp_path / "link")
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     (tmp_path / "link").unlink()
     (tmp_path / "link").symlink_to(other)
     assert of(tmp_path / "link") != first
@@ -121,10 +121,10 @@ def copy(clip):
 @pytest.mark.parametrize("change", [touch, copy])
 def test_equal_contents_are_read_again_once(clip, read, tmp_path, change):
     first = of(clip)
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     change(clip)
     assert of(clip) == first and len(read) == 6
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     assert of(clip) == first and len(read) == 6
 
 
@@ -137,7 +137,7 @@ def test_of_a_folder_the_images_are_meant(clip, tmp_path):
 
 def test_only_the_file_that_has_changed_is_read(clip, read, tmp_path):
     of(clip)
-    later(tmp_path / "memory/clip.json")
+    later(tmp_path / "memory/clips/clip.json")
     (clip / "1.png").touch()
     of(clip)
     assert read[3:] == ["1.png"]
@@ -154,7 +154,7 @@ def test_a_file_written_when_the_memory_was_is_not_trusted(clip, read, tmp_path)
     for path in clip.iterdir():
         os.utime(path, (10**9, 10**9))
     of(clip)
-    memory = tmp_path / "memory/clip.json"
+    memory = tmp_path / "memory/clips/clip.json"
     for since, again in ((-1, True), (0, True), (1, False)):
         read.clear()
         time = max(os.stat(path).st_ctime_ns for path in clip.iterdir()) + since
@@ -166,7 +166,7 @@ def test_a_file_written_when_the_memory_was_is_not_trusted(clip, read, tmp_path)
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"a": 1}', b"\xff"])
 def test_a_damaged_memory_is_no_memory(clip, tmp_path, text):
     first = of(clip)
-    memory = tmp_path / "memory/clip.json"
+    memory = tmp_path / "memory/clips/clip.json"
     memory.write_bytes(text if isinstance(text, bytes) else text.replace("a", str(clip / "0.png")).encode())
     later(memory)
     assert of(clip) == first

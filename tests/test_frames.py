@@ -324,7 +324,8 @@ def test_archives_that_cannot_be_read(tmp_path):
     data[len(data) // 4] ^= 1  # in the first frame
     path.write_bytes(data)
     with pytest.raises(
-        InputError, match="clip.zip/00000000.png: cannot be read .*delete .*clip.zip if the workflow has fetched it"
+        InputError,
+        match="clip.zip/00000000.png: cannot be read .*if the workflow has fetched it, delete .*clip.zip and run again",
     ):
         clip[0]
     assert np.array_equal(clip[1], FRAME)

@@ -217,6 +217,15 @@ def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
     assert copy.planned("results/psnr.csv") == {}
 
 
+def test_frames_may_be_called_as_people_like(finished, copy_of):
+    copy = copy_of(finished)
+    for i, path in enumerate(sorted((copy.path / "tests/clips/tower").iterdir())):
+        path.rename(path.with_name(f"fr{{{i}}} 100% $(x) ü' \".png"))
+    assert copy.planned("results/psnr.csv") == {"index_clip": 1, "evaluate_clip": 3, "collect_psnr": 1}
+    copy.run("results/psnr.csv")
+    assert (copy.path / "results/psnr.csv").read_bytes() == (finished.path / "results/psnr.csv").read_bytes()
+
+
 def test_a_video_replaced_by_an_older_file_is_noticed_once(project):
     video, plan = project.path / "videos/holiday.avi", "results/videos/holiday.json"
     video.parent.mkdir()

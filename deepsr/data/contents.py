@@ -14,7 +14,7 @@ from pathlib import Path
 from deepsr.data.frames import list_images
 from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
-from deepsr.files import atomic, sha256
+from deepsr.files import sha256
 
 
 def contents(paths, memory):
@@ -37,8 +37,9 @@ def contents(paths, memory):
             raise InputError(f"{file}: cannot be read ({error.strerror}); put the file back or make it readable.") from error
         now[file] = before
     if any(now[file] is not known.get(file) for file in now):
-        with suppress(InputError, OSError), atomic(memory) as part:  # if it cannot be written, all is read again next time
-            part.write_text(json.dumps(now), encoding="utf-8")
+        with suppress(OSError):  # if it is not written, or not to its end, all is read again next time
+            Path(memory).parent.mkdir(parents=True, exist_ok=True)
+            Path(memory).write_text(json.dumps(now), encoding="utf-8")
     named = [(Path(file).name, entry[-1]) for file, entry in now.items()]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from deepsr.data.zips import open_zip
+from deepsr.data.zips import get_again, open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
@@ -77,14 +77,19 @@ def list_members(container, prefix="", frames=None):
         names = list_images(container)
     else:
         with open_zip(container) as archive:
-            inside = [name[len(prefix) :] for name in archive.namelist() if name.startswith(prefix)]
-        names = [prefix + name for name in _images((name for name in inside if "/" not in name), container)]
+            names = members_below(archive.namelist(), prefix, container)
     place = f"{container}/{prefix}" if prefix else container
     if not names:
         raise InputError(f"{place}: holds no frames ({', '.join(SUFFIXES)}); put the clip's frames there.")
     if frames is not None and len(names) < frames:
-        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {_again(container)}.")
+        raise InputError(f"{place}: holds {len(names)} frames, {frames} are expected; {get_again(container)}.")
     return names[:frames]
+
+
+def members_below(names, prefix, archive):
+    """Those of the members `names` of a zip archive that are images in the folder `prefix` itself, in natural order."""
+    inside = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return [prefix + name for name in _images((name for name in inside if "/" not in name), archive)]
 
 
 def pair_lr(hr, lr, place):
@@ -258,11 +263,6 @@ def _images(names, place):
     return found
 
 
-def _again(container):
-    """What to do about a container that is damaged or lacks frames."""
-    return f"delete {container} if the workflow has fetched it, and run again; otherwise replace it by a good copy"
-
-
 def _reader(container):
     """A function from a member's name to its bytes."""
     if container.is_dir():
@@ -280,6 +280,6 @@ def _reader(container):
         try:
             return archive.read(member)
         except Exception as error:  # a damaged archive can fail in any way that zipfile and its decompressors know
-            raise InputError(f"{container}/{member}: cannot be read ({error}); {_again(container)}.") from error
+            raise InputError(f"{container}/{member}: cannot be read ({error}); {get_again(container)}.") from error
 
     return read

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import posixpath
 import shutil
 import time
 import zipfile
@@ -10,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from deepsr.data.download import check_space, first_that_works
-from deepsr.data.frames import SUFFIXES, natural_key
+from deepsr.data.frames import members_below
 from deepsr.data.remote import BLOCK, Refused, Remote
 from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
@@ -80,22 +79,6 @@ class HttpFile(io.RawIOBase):
         return True
 
 
-def list_clips(names):
-    """Group member names into clips: {clip: [members, in order]}.
-
-    A clip is a folder that holds images. It is called by its path below the folder that all clips share:
-    train/train_sharp/000/00000000.png is of clip 000. Images outside of any folder are the clip "".
-    """
-    folders = {}
-    for name in sorted(names, key=natural_key):
-        folder, _, file = name.rpartition("/")
-        if file.lower().endswith(SUFFIXES) and not file.startswith("."):
-            folders.setdefault(folder, []).append(name)
-    parents = [posixpath.dirname(folder) for folder in folders]
-    shared = posixpath.commonpath(parents) if parents else ""
-    return {posixpath.relpath(folder, shared or ".") if folder else "": folders[folder] for folder in folders}
-
-
 def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5, sleep=time.sleep):
     """Fetch the frames in the folder `prefix`, such as "train/train_sharp/000/", of the zip archive at `url`.
 
@@ -116,8 +99,8 @@ def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5,
         try:
             archive = open_zip(file)
             members = _clip(archive, prefix, frames)
-        except InputError as error:  # another address may have a better one
-            raise Refused(str(error).removeprefix(f"{address}: ")) from error
+        except InputError as error:  # another address may have a better one; what comes after is advice on local archives
+            raise Refused(str(error).removeprefix(f"{address}: ").partition("; ")[0]) from error
         _fetch(file, archive, members, folder)
         return [member.filename.rpartition("/")[2] for member in members]
 
@@ -139,13 +122,9 @@ def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5,
 
 def _clip(archive, prefix, frames):
     """The members of the clip's (first) frames, in order."""
-    clips = list_clips(archive.namelist())
-    by_folder = {posixpath.dirname(members[0]): members for members in clips.values()}
-    members = by_folder.get(prefix.rstrip("/"))
-    if members is None:
-        names = list(clips)
-        listed = ", ".join(names if len(names) <= 8 else [*names[:4], "...", names[-1]])
-        raise InputError(f"{archive.filename}: has no clip {prefix!r}; it has {len(names)} clips: {listed}.")
+    members = members_below(archive.namelist(), prefix, archive.filename)
+    if not members:
+        raise InputError(f"{archive.filename}: has no clip {prefix!r}.")
     if frames is not None and len(members) < frames:
         raise InputError(f"{archive.filename}: the clip {prefix!r} has {len(members)} frames, but {frames} are asked for.")
     return [archive.getinfo(name) for name in members[:frames]]

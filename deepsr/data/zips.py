@@ -36,10 +36,15 @@ def open_zip(source):
     except BROKEN as error:
         raise InputError(
             f"{name}: is not a complete zip archive ({error}); it may be a web page saved under this name, or cut "
-            "short, so get it again."
+            f"short; {get_again(name)}."
         ) from error
     check_members(archive)
     return archive
+
+
+def get_again(archive):
+    """What to do about an archive, a path or an address, that is damaged or lacks frames."""
+    return f"if the workflow has fetched it, delete {archive} and run again; otherwise replace it by a good copy"
 
 
 def check_members(archive):
