@@ -324,9 +324,21 @@ def test_unsafe_clip_names_are_refused(project, name):
     assert "holds characters that are unsafe in a path; rename the clip" in done.stdout
 
 
+UNUSUAL = ["a  b", "été 夜", "=:@!~+()^"]
+
+
+def test_unusual_clip_names_reach_submitted_jobs(project):
+    for name in UNUSUAL:
+        shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
+    project.config["datasets"]["tiny"]["test"] = UNUSUAL
+    submit = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", "sh", "--seconds-between-status-checks", "1"]
+    targets = [f"results/clips/tiny/{name}.json" for name in UNUSUAL]
+    project.run("--jobs", "3", *submit, "--", *targets)
+    assert all((project.path / target).exists() for target in targets)
+
+
 def test_unusual_clip_names_work(finished, copy_of):
-    project = copy_of(finished)
-    names = ["a  b", "été 夜", "=:@!~+()^"]
+    project, names = copy_of(finished), UNUSUAL
     for name in names:
         shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
     project.config["datasets"]["tiny"]["test"] = names
