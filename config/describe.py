@@ -24,7 +24,8 @@ an unknown key, a wrong type or a value out of range ends the run in one sentenc
 
 An experiment names the data set it trains on and those it is scored on, and overrides `defaults` key by key (`drafts` as a
 whole). Write numbers as `1.0e-4`, since YAML reads `1e-4` as text, and clip names of digits in quotes, since it reads `011`
-as a number.
+as a number. Names of clips and videos may hold letters of all languages, digits, spaces and most signs, but none that end a
+path or a scheduler's command: quotes, commas, semicolons, slashes, and `$ # & | % * ? < > [ ] { }` are refused.
 
 Snakemake reads a file that `--configfile` names before any code of the workflow. Its errors (wrong YAML, no such file, not
 UTF-8) are therefore Snakemake's, without the line; `python -m deepsr.settings FILE` names it. `--config seed=2` changes a

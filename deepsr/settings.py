@@ -61,17 +61,17 @@ def complete(config, schema):
     """
     _check(config, schema)
     config = copy.deepcopy(config)
-    kinds = schema["$defs"]
+    definitions = schema["$defs"]
     defaults = config.pop("defaults", {})
     for key in ("seed", "gpus"):
         config.setdefault(key, schema["properties"][key]["default"])
     for key in ("figures", "videos"):
-        config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], kinds)
+        config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], definitions)
     for name in config["datasets"]:
         check_name(name, f"config: datasets.{name}")
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
-        config["experiments"][name] = _with_defaults(_overlay(defaults, experiment), kinds["experiment"], kinds)
+        config["experiments"][name] = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
         _check_experiment(name, config)
     return config
 
@@ -123,24 +123,24 @@ def _overlay(base, extra):
     return merged
 
 
-def _with_defaults(value, schema, kinds):
-    schema = _resolve(schema, kinds)
+def _with_defaults(value, schema, definitions):
+    schema = _resolve(schema, definitions)
     if isinstance(value, list):
-        return [_with_defaults(item, schema.get("items", {}), kinds) for item in value]
+        return [_with_defaults(item, schema.get("items", {}), definitions) for item in value]
     if not isinstance(value, dict):
         return value
     filled = dict(value)
     for key, node in schema.get("properties", {}).items():
-        node = _resolve(node, kinds)
+        node = _resolve(node, definitions)
         if key not in filled and "default" in node:
             filled[key] = copy.deepcopy(node["default"])
         if key in filled:
-            filled[key] = _with_defaults(filled[key], node, kinds)
+            filled[key] = _with_defaults(filled[key], node, definitions)
     return filled
 
 
-def _resolve(node, kinds):
-    return {**kinds[node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
+def _resolve(node, definitions):
+    return {**definitions[node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
 
 
 def _check(config, schema):

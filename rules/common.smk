@@ -160,7 +160,7 @@ STARTED = time.time()
 def show_failures(logs):
     """Print how the log of each job ends that this run has begun and not finished; scripts/job.py writes the logs."""
     for log in sorted(filter(os.path.exists, logs)):
-        lines = Path(log).read_text(encoding="utf-8").splitlines()
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
         if os.path.getmtime(log) >= STARTED and not (lines and re.search("used .* s of CPU", lines[-1])):
             end = f"Its log ends: {lines[-1]}" if lines else "It was killed, perhaps for too much memory."
             print(f"{log}: the job failed. {end}", file=sys.stderr)

@@ -50,6 +50,7 @@ def release_stale_locks(folder=FOLDER):
     of the operating system's, which ends with its process: who can have that lock alone knows that the files are stale.
     On file systems that other machines may use, such locks need not reach there, and after a run that submitted jobs these
     may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock.
+    Called before the rules are read, when it is not known yet whether this is a dry run; Snakemake locks later.
     If the locks' folder gets another name: nothing is removed, and --unlock is needed.
     """
     folder = Path(folder)

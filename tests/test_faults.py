@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 
@@ -324,9 +325,21 @@ def test_unsafe_clip_names_are_refused(project, name):
     assert "holds characters that are unsafe in a path; rename the clip" in done.stdout
 
 
+UNUSUAL = ["a  b", "été 夜", "=:@!~+()^"]
+
+
+def test_unusual_clip_names_reach_submitted_jobs(project):
+    for name in UNUSUAL:
+        shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
+    project.config["datasets"]["tiny"]["test"] = UNUSUAL
+    submit = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", "sh", "--seconds-between-status-checks", "1"]
+    targets = [f"results/clips/tiny/{name}.json" for name in UNUSUAL]
+    project.run("--jobs", "3", *submit, "--", *targets)
+    assert all((project.path / target).exists() for target in targets)
+
+
 def test_unusual_clip_names_work(finished, copy_of):
-    project = copy_of(finished)
-    names = ["a  b", "été 夜", "=:@!~+()^"]
+    project, names = copy_of(finished), UNUSUAL
     for name in names:
         shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
     project.config["datasets"]["tiny"]["test"] = names
@@ -364,6 +377,38 @@ def test_yaml_tags_are_never_run(project):
     done = project.execute(arguments)
     assert done.returncode and "Traceback" not in done.stdout
     assert not (project.path / "pwned").exists()
+
+
+def plan(project, *arguments):
+    """A dry run without --configfile."""
+    return project.execute([sys.executable, "-m", "snakemake", "-n", *arguments])
+
+
+@pytest.mark.parametrize(
+    "data, sentence",
+    [
+        (b"seed: 1\nexperiments: {a: [}\n", "config/config.yaml: line 2: "),
+        (b"seed: 1\nseed: 2\n", "config/config.yaml: line 2: 'seed' stands twice; rename one."),
+        (b"seed: !mine 1\n", "config/config.yaml: line 1: could not determine a constructor for the tag '!mine'."),
+        ("seed: 1\n".encode("utf-16"), "config/config.yaml: cannot be read ('utf-8' codec"),
+        (None, "config/config.yaml: cannot be read ([Errno 2] No such file"),
+    ],
+)
+def test_a_default_config_that_cannot_be_read_is_one_sentence(project, data, sentence):
+    path = project.path / "config/config.yaml"
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    done = plan(project)
+    assert done.returncode and sentence in done.stdout and "Traceback" not in done.stdout
+
+
+def test_single_keys_lie_over_the_default_config(project):
+    (project.path / "look.yaml").write_text("figures: {dpi: 60}\n")
+    done = plan(project, "--configfile", "look.yaml", "--config", "seed=2")
+    assert done.returncode == 0 and "train_network" in done.stdout, done.stdout
+    done = plan(project, "--config", "experiments={mine: {scale: 2}}", "datasets={demo: {source: demo}}")
+    assert done.returncode and "experiments.mine.scale is '2'; it must be one of 2, 3, 4 (it is text:" in done.stdout
 
 
 def test_code_in_a_model_file_is_never_run(finished, copy_of, tmp_path):
