@@ -333,6 +333,7 @@ def git(folder, *arguments):
 
 
 def test_the_commit_and_whether_the_tree_is_clean(tmp_path):
+    assert (provenance.ROOT / "Snakefile").exists()
     assert provenance.git_state(tmp_path) is None
     git(tmp_path, "init", "-q")
     (tmp_path / "a").write_text("1")
