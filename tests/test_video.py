@@ -383,6 +383,13 @@ def test_players_guess_the_same_colours_after_as_before(tmp_path):
     assert probe(enlarged, "color_space") == ["smpte170m"]
 
 
+def test_luma_and_chroma_that_claim_to_be_rgb_are_not_believed(tmp_path):
+    source = write(tmp_path / "in.mkv", scene(2), "ffv1", colorspace=0)
+    assert probe(source, "color_space", "pix_fmt") == ["gbr", "yuv420p"]
+    _, enlarged = enlarge(source, tmp_path)
+    assert probe(enlarged, "color_space") == ["smpte170m"]
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(
     "codec, pixels, size, settings",
