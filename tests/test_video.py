@@ -227,6 +227,7 @@ def test_one_bad_time_stamp_moves_nothing(tmp_path, caplog, name):
     assert times(source)[7] == times(source)[6] > 10
     _, enlarged = enlarge(source, tmp_path)
     assert "1 time stamps of its frames are missing or out of order" in caplog.text
+    assert "truncated" not in caplog.text
     before, after = first_times(source), first_times(enlarged)
     assert after["video"] - after["audio"] == pytest.approx(before["video"] - before["audio"], abs=2e-3)
     assert np.diff(times(enlarged)) == pytest.approx(1 / 25, abs=1e-3)
@@ -382,6 +383,13 @@ def test_players_guess_the_same_colours_after_as_before(tmp_path):
     assert probe(enlarged, "color_space") == ["smpte170m"]
 
 
+def test_luma_and_chroma_that_claim_to_be_rgb_are_not_believed(tmp_path):
+    source = write(tmp_path / "in.mkv", scene(2), "ffv1", colorspace=0)
+    assert probe(source, "color_space", "pix_fmt") == ["gbr", "yuv420p"]
+    _, enlarged = enlarge(source, tmp_path)
+    assert probe(enlarged, "color_space") == ["smpte170m"]
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(
     "codec, pixels, size, settings",
@@ -446,13 +454,13 @@ def test_rgb_keeps_its_contrast(tmp_path, name, codec, pixels, color_range):
 
 
 def test_a_range_that_changes_midway_is_converted(tmp_path):
-    grey = [np.full((48, 64, 3), 126, np.uint8)] * 3
-    limited, full = (write(tmp_path / f"{i}.ts", grey, "mpeg2video", color_range=i) for i in (1, 2))
+    bright = [frame // 8 + 210 for frame in scene(12)]
+    limited, full = (write(tmp_path / f"{i}.ts", bright, color_range=i) for i in (1, 2))
     both = tmp_path / "both.ts"
     both.write_bytes(limited.read_bytes() + full.read_bytes())
     _, enlarged = enlarge(both, tmp_path)
     levels = [int(np.median(y)) for y, _, _ in decode(enlarged)]
-    assert len(levels) == 6 and np.ptp(levels) <= 2, levels
+    assert len(levels) == 24 and np.ptp(levels) <= 2, levels
 
 
 @pytest.mark.parametrize("color_range, known", [(1, [0, 0, 100, 255, 255]), (2, [9, 16, 102, 235, 240])])

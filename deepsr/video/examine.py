@@ -45,7 +45,8 @@ def plan_video(source, rate=25):
         raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
     plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=find_cuts(distances))
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
-    if damage or announced > seconds + 1:
+    late = max(0, plan.start)  # Matroska's duration is counted from 0, not from the file's start
+    if damage or announced > late + seconds + 1:
         log.warning(
             "%s: truncated or damaged? It announces %.1f s and its video lasts %.1f s, with errors in %d places; "
             "the %d frames that can be decoded are used.",

@@ -90,7 +90,7 @@ def _in_order(sound, track):
     first = next(twin, None)
     if first is None:
         return
-    distance = first.duration or max(1, round((codec.frame_size or 1024) / codec.sample_rate / first.time_base))
+    distance = first.duration or max(1, round((codec.frame_size or 1024) / (codec.sample_rate or 48000) / first.time_base))
     stamps = (packet.pts if packet.dts is None else packet.dts for packet in chain([first], twin))
     timed = zip(sound, increasing(stamps, distance), strict=True)
     for (packet, time), (_, following) in pairwise(chain(timed, [(None, None)])):
