@@ -9,20 +9,12 @@ import cv2
 import numpy as np
 
 from deepsr.data.degradation import upscale
-from deepsr.drafts.ensemble import Drafts, radius
+from deepsr.drafts.ensemble import Drafts, needed_frames
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 from deepsr.video.decode import planes, read_frames, read_image
 from deepsr.video.encode import enlarged_size, writer
-
-
-def needed_frames(spec, first, stop, n):
-    """Which frames of a shot of n frames the drafts of its frames first..stop-1 are made from: (start, end), end exclusive.
-
-    spec: as of deepsr.drafts.ensemble.
-    """
-    return max(first - radius(spec), 0), min(stop + radius(spec), n)
 
 
 def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, crf=18, preset="medium"):
