@@ -1,11 +1,7 @@
 """What holds for every network in the registry; a new one is tested by being registered."""
 
 import os
-import shutil
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -281,29 +277,3 @@ def test_a_chain_that_is_none_is_refused_before_it_is_trained(change):
 
     with pytest.raises(InputError, match="derive it from Network instead of Chain"):
         Broken().build(2, 2)
-
-
-PROGRAM = """
-import numpy as np, onnx
-from deepsr.networks import network
-from deepsr.networks.inference import Predictor, predict_frame
-from deepsr.networks.onnx_export import to_onnx
-net = network("small")
-model = net.build(3, 2)
-start = net.start(model, model.get_weights(), None, seed=1)
-onnx.save(to_onnx(model, {"network": "small"}), "n.onnx")
-assert predict_frame(Predictor("n.onnx"), np.zeros((3, 10, 14), np.uint8)).shape == (10, 14)
-print(len(start.weights))
-"""
-
-
-def test_a_network_as_the_documentation_adds_one(tmp_path):
-    """The diff in docs/, applied to a copy of the package."""
-    root = Path(__file__).parent.parent
-    shutil.copytree(root / "deepsr", tmp_path / "deepsr")
-    diff = (root / "docs/extending-network.md").read_text().partition("```diff\n")[2].partition("```")[0]
-    subprocess.run(["patch", "-p1"], input=diff, text=True, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    assert sum(line[0] in "+-" and line[:3] not in ("+++", "---") for line in diff.splitlines()) <= 15
-    program = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout == "8\n", done.stderr

@@ -410,7 +410,7 @@ def test_damaged_scores_are_named(tmp_path, text):
 
 
 def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
-    project, text = copy_of(finished), (ROOT / "docs/extending-metric.md").read_text()
+    project, text = copy_of(finished), (ROOT / "docs/extending.md").read_text().partition("## A metric")[2]
     diff = text.partition("```diff\n")[2].partition("```")[0]
     subprocess.run(["patch", "-p1"], cwd=project.path, input=diff, text=True, check=True)
     jobs = project.planned()
