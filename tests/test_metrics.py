@@ -22,6 +22,7 @@ def test_psnr_by_hand():
     assert psnr(a * 255, b * 255, peak=255) == pytest.approx(30)
     b[1, 4] = 0.3  # 0.1 / 10
     assert psnr(a, b) == pytest.approx(20)
+    assert psnr(a, np.ones((2, 5))) == 0
 
 
 def test_psnr_is_the_articles_formula():
