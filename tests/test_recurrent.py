@@ -233,3 +233,12 @@ def test_what_an_object_uncovers_is_not_smeared():
     uncovered = np.s_[30:62, 18:34]
     error = [np.mean((picture - clip[3])[uncovered] ** 2) for picture in (draft, bicubic)]
     assert error[0] < 1.02 * error[1]
+
+
+@pytest.mark.parametrize("finer", [1, 2])
+def test_flows_that_miss_by_three_quarters_of_an_lr_pixel_weigh_1_over_e(lr, finer):
+    kind = drafts_of(lr, spec())._kind
+    forward = np.zeros((24 * finer, 30 * finer, 2), np.float32)
+    trust = kind._trust(np.zeros((96, 120), np.float32), forward, forward + np.float32([0.75 * finer, 0]))
+    assert trust.shape == forward.shape[:2]
+    np.testing.assert_allclose(trust, np.exp(-1), atol=1e-6)
