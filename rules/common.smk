@@ -147,11 +147,14 @@ def start_weights(wildcards):
     return f"results/experiments/{start}/model.keras" if start in EXPERIMENTS else start or []
 
 
-# What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
-# Snakemake has no rule by which it would delete it.
-def absent(names):
-    """Regular expression of those names that have no file in data/reds."""
-    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
+# What has been fetched is no output of a rule that fetches, from then on: no change of an address or of a script fetches it
+# again, and Snakemake does not delete it before it does.
+REDS_CLIPS = [f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]]
+
+
+def reds_zips(names, there):
+    """Regular expression of those names that have a file in data/reds, or of those that have none."""
+    return "|".join(name for name in names if Path(f"data/reds/{name}.zip").exists() == there) or "(?!)"
 
 
 STARTED = time.time()

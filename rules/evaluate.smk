@@ -13,7 +13,7 @@ import sys
 from deepsr.data.datasets import training_clips
 from deepsr.evaluate.examples import EXAMPLES
 
-CLIPS = [tuple(path.split("/")) for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash
+CLIPS = [Path(path).parts for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash
 ROWS = [
     {
         "experiment": name,
