@@ -5,6 +5,7 @@ import difflib
 import hashlib
 import json
 import math
+import os
 import re
 import sys
 from importlib import import_module
@@ -71,7 +72,9 @@ def complete(config, schema):
         check_name(name, f"config: datasets.{name}")
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
-        config["experiments"][name] = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
+        experiment = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
+        experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
+        config["experiments"][name] = experiment
         _check_experiment(name, config)
     return config
 

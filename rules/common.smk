@@ -147,7 +147,13 @@ def start_weights(wildcards):
     return f"results/experiments/{start}/model.keras" if start in EXPERIMENTS else start or []
 
 
-# What has been fetched is no output of a rule that fetches, from then on: no change of an address or of a script fetches it
+def start_contents(wildcards):
+    """Hash of the file of weights that an experiment starts from; None if it starts from none of the user's files."""
+    start = settings_of(wildcards)["start"]
+    return contents_of([start], f"start/{wildcards.experiment}") if start and start not in EXPERIMENTS else None
+
+
+# What has been fetched is made by none of the rules that fetch, from then on: no change of an address or script fetches it
 # again, and Snakemake does not delete it before it does.
 REDS_CLIPS = [f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]]
 

@@ -30,6 +30,7 @@ rule train_network:
         network=lambda wildcards: settings_of(wildcards)["network"],
         scale=lambda wildcards: settings_of(wildcards)["scale"],
         training=lambda wildcards: settings_of(wildcards)["training"],
+        start=start_contents,
         seed=config["seed"],
         code=code("train_network"),
     script:

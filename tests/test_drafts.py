@@ -15,7 +15,7 @@ from chains import chain_file
 from deepsr.data.degradation import DEGRADATIONS, degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
 from deepsr.drafts.base import Shot
-from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames, radius
+from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames
 from deepsr.drafts.motion import Motion
 from deepsr.drafts.patches import COLUMNS
 from deepsr.drafts.training_patches import training_patches
@@ -82,16 +82,17 @@ def drafts_of(spec, lr, hr=None, scale=4, degradation="bicubic"):
 
 
 @pytest.mark.parametrize(
-    "spec, number, reach, name",
+    "spec, number, needed, name",
     [
-        (BICUBIC, 1, 0, "bicubic"),
-        (GAUSSIAN, 4, 0, "gaussian (oracle)"),
-        (MEAN, 2, 2, "motion"),
-        (ENSEMBLE, 4, 3, "motion"),
+        (BICUBIC, 1, (9, 10), "bicubic"),
+        (GAUSSIAN, 4, (9, 10), "gaussian (oracle)"),
+        (MEAN, 2, (7, 12), "motion"),
+        (ENSEMBLE, 4, (6, 13), "motion"),
     ],
 )
-def test_what_a_spec_amounts_to(spec, number, reach, name):
-    assert (n_drafts(spec), radius(spec), label(spec), is_oracle(spec)) == (number, reach, name, "oracle" in name)
+def test_what_a_spec_amounts_to(spec, number, needed, name):
+    assert (n_drafts(spec), label(spec), is_oracle(spec)) == (number, name, "oracle" in name)
+    assert needed_frames(spec, 9, 10, 20) == needed
     drafts = drafts_of(spec, low(CLIP), CLIP)[4]
     assert drafts.shape == (number, 96, 120) and drafts.dtype == np.uint8
 

@@ -11,7 +11,7 @@ import pytest
 from deepsr.data.degradation import degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
 from deepsr.drafts import recurrent
-from deepsr.drafts.ensemble import Drafts, n_drafts, needed_frames, radius
+from deepsr.drafts.ensemble import Drafts, n_drafts, needed_frames
 from deepsr.evaluate.metrics import psnr
 
 CLIPS = Path(__file__).parent / "clips"
@@ -69,7 +69,6 @@ def test_a_window_that_is_longer_than_the_run_in(monkeypatch):
 
 def test_what_a_spec_amounts_to(lr):
     assert n_drafts(spec()) == 2 and n_drafts(spec([SETTING, SETTING])) == 4
-    assert radius(spec()) == 31 + 8
     assert drafts_of(lr, spec())[0].shape == (2, 96, 120)
 
 

@@ -163,7 +163,7 @@ def test_what_is_wrong_with_an_experiment_is_one_sentence(experiment, sentence):
 
 
 def test_a_patch_may_be_a_little_larger_than_its_borders():
-    assert completed(patches={"size": 13}, training={"border": 6})["patches"]["size"] == 13
+    assert completed(patches={"size": 16}, training={"border": 7})["patches"]["size"] == 16
 
 
 def started(**starts):

@@ -33,12 +33,6 @@ def needed_frames(spec, first, stop, n):
     return KINDS[spec["kind"]].needed_frames(spec, first, stop, n)
 
 
-def radius(spec):
-    """At most so many frames before or after the target its drafts are made from. `needed_frames` says it more exactly."""
-    spans = [(t, *needed_frames(spec, t, t + 1, 1000)) for t in range(500, 600)]
-    return max(max(t - start, end - 1 - t) for t, start, end in spans)
-
-
 def is_oracle(spec):
     """Whether the drafts are made from the ground truth."""
     return KINDS[spec["kind"]].is_oracle

@@ -44,7 +44,7 @@ def choose_experiment(experiments, wanted, scale=None):
         if is_oracle(experiments[name]["drafts"]):
             raise InputError(
                 f"config: videos.experiments: {name} is an oracle, its drafts are blurred ground truth, which a video that "
-                "is yet to be enlarged does not have; name an experiment with motion or bicubic drafts."
+                "is yet to be enlarged does not have; name an experiment with motion, recurrent or bicubic drafts."
             )
     for name in names:
         if scale in (None, experiments[name]["scale"]):
