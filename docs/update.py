@@ -4,7 +4,6 @@ docs/made_with.json keeps what the run was made with, as results/provenance.json
 tests/test_docs.py fails, if the default config, the code or the packages that decide the numbers are others by now.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepsr.files import sha256
 from deepsr.fingerprint import fingerprint
 from deepsr.settings import complete, load_schema, load_yaml
 
@@ -26,11 +26,6 @@ PICTURES = {
     "crops/deepsr/demo/city_b.png": "Crops of a test clip, where motion drafts gain most and least",
 }
 BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
-
-
-def sha256(path):
-    """Hash of a file, as text."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def made_with(provenance):

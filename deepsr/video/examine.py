@@ -1,6 +1,5 @@
 """Making the plan of a video: its frames, time stamps, cuts and looks."""
 
-import hashlib
 import logging
 import struct
 from fractions import Fraction
@@ -12,6 +11,7 @@ import numpy as np
 
 from deepsr.data.frames import index_images, list_images
 from deepsr.errors import InputError
+from deepsr.files import sha256
 from deepsr.progress import progress
 from deepsr.video.decode import is_full_range, is_rgb, open_video, planes, read_frames, video_stream
 from deepsr.video.plan import Plan
@@ -77,8 +77,7 @@ def _folder(source, rate):
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
     rate = Fraction(str(rate))
     times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
-    sha256 = index_images(source, names)["sha256"]
-    return {"sha256": sha256, "images": tuple(names), "sound": (), "aspect": None} | times, 0
+    return {"sha256": index_images(source, names)["sha256"], "images": tuple(names), "sound": (), "aspect": None} | times, 0
 
 
 def _header(source):
@@ -87,10 +86,8 @@ def _header(source):
         stream = video_stream(container, source)
         if container.streams.subtitles:
             log.warning("%s: its subtitles are not kept.", source)
-        with open(source, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return {
-            "sha256": sha256,
+            "sha256": sha256(source),
             "images": None,
             "sound": treatments(container, source),
             "time_base": stream.time_base,
