@@ -153,14 +153,11 @@ def start_contents(wildcards):
     return contents_of([start], f"start/{wildcards.experiment}") if start and start not in EXPERIMENTS else None
 
 
-# What has been fetched is made by none of the rules that fetch, from then on: no change of an address or script fetches it
-# again, and Snakemake does not delete it before it does.
-REDS_CLIPS = [f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]]
-
-
-def reds_zips(names, there):
-    """Regular expression of those names that have a file in data/reds, or of those that have none."""
-    return "|".join(name for name in names if Path(f"data/reds/{name}.zip").exists() == there) or "(?!)"
+# What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
+# Snakemake has no rule by which it would delete it. A rule without an action for such files would make every run plan it.
+def absent(names):
+    """Regular expression of those names that have no file in data/reds."""
+    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
 
 
 STARTED = time.time()

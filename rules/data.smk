@@ -60,7 +60,7 @@ rule fetch_reds:
     benchmark:
         "results/benchmarks/fetch_reds/{archive}.tsv"
     wildcard_constraints:
-        archive=reds_zips(reds.ARCHIVES, there=False),
+        archive=absent(reds.ARCHIVES),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -79,7 +79,7 @@ rule fetch_reds_clip:
     benchmark:
         "results/benchmarks/fetch_reds_clip/{archive_clip}.tsv"
     wildcard_constraints:
-        archive_clip=reds_zips(REDS_CLIPS, there=False),
+        archive_clip=absent(f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -89,15 +89,6 @@ rule fetch_reds_clip:
         frames=reds.FRAMES,
     script:
         "../scripts/fetch_reds_clip.py"
-
-
-rule keep_reds:
-    """What has been fetched is there: asked for by name, there is nothing to do."""
-    output:
-        "data/reds/{fetched}.zip",
-    wildcard_constraints:
-        fetched=reds_zips([*reds.ARCHIVES, *REDS_CLIPS], there=True),
-    localrule: True
 
 
 rule index_clip:

@@ -3,13 +3,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
 from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
-from deepsr.evaluate.metrics import COLOR_SPACES, METRICS, chroma, in_color_space, psnr, ssim, to_bgr
+from deepsr.evaluate.metrics import METRICS, chroma, in_color_space, psnr, ssim, to_bgr
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 BLURRED = upscale(degrade(FRAME, 4, "bicubic"), 4, "bicubic")
@@ -114,11 +113,6 @@ def test_psnr_in_matlabs_range_is_that_of_rgb2ycbcr():
     assert found == pytest.approx(exact, abs=0.003)
     assert twice < exact - 0.005
     assert found - psnr(luma(FRAME) / 255, luma(BLURRED) / 255) == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
-
-
-def test_the_config_knows_the_colour_spaces():
-    schema = yaml.safe_load((Path(__file__).parent.parent / "config/config.schema.yaml").read_text())
-    assert schema["$defs"]["evaluation"]["properties"]["color_space"]["enum"] == list(COLOR_SPACES)
 
 
 @pytest.mark.parametrize("name", METRICS)
