@@ -179,7 +179,7 @@ EDITS = {
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
     "draft code": (
-        edit_code("deepsr/drafts/ensemble.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
+        edit_code("deepsr/drafts/motion.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
         {"make_drafts", "evaluate_clip"} | TRAINED,
     ),
     "metric code": (

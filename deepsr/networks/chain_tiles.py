@@ -82,7 +82,8 @@ def _tile_graph(first, second, third, rows, columns):
     maps = third.kernel[..., 0].reshape(-1, third.kernel.shape[2])
     constants = {
         "forward": forward,
-        "kernel": (parts @ first.kernel.reshape(size, -1)).reshape(n, 2, 2 * size * channels, filters),
+        # Not `@`, whose rounding depends on the number of BLAS threads on some processors.
+        "kernel": np.einsum("ij,jk->ik", parts, first.kernel.reshape(size, -1)).reshape(n, 2, 2 * size * channels, filters),
         "inverse": inverse,
         "shifts": np.add.outer(np.arange(columns), np.arange(size)),
         "bias": first.bias,
