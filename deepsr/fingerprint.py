@@ -2,21 +2,21 @@
 
 import ast
 import hashlib
-import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
 
-def fingerprint(script):
+def fingerprint(script, *modules):
     """Fingerprints of a script and of all deepsr modules that it imports, directly or through each other: {name: hash}.
 
+    modules: what the script also imports, by a name that it is told, such as "deepsr.networks.fast".
     Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name, the
     script under its file's. Raises ValueError for a relative import, which is not followed.
     """
     script = Path(script)
-    found, waiting = {script.name: _hash(script)}, _imports(script)
+    found, waiting = {script.name: _hash(script)}, _imports(script) | _inside(modules)
     while waiting:
         name = waiting.pop()
         path = _file(name)
@@ -47,8 +47,11 @@ def _imports(path):
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.]+", str(node.value)):
-            names.add(str(node.value))  # a registry names the modules that it imports, as deepsr.networks does
+    return _inside(names)
+
+
+def _inside(names):
+    """Those of the dotted names that are in deepsr, and the packages that they are in, without the leading "deepsr."."""
     inside = [name.split(".")[1:] for name in names if name.split(".")[0] == PACKAGE.name]
     return {".".join(parts[:n]) for parts in inside for n in range(1, len(parts) + 1)}
 

@@ -20,6 +20,7 @@ from deepsr.data import reds
 from deepsr.data.contents import contents
 from deepsr.data.datasets import check_clips, open_data_set
 from deepsr.errors import InputError
+from deepsr.networks import NETWORKS
 import snakemake_internals
 
 
@@ -64,13 +65,18 @@ def settings_of(wildcards):
 
 
 @cache
-def code(script):
+def code(script, *modules):
     """Fingerprints of a script and of the deepsr modules that it imports: a change of what they do re-runs what it makes.
 
     This takes the place of Snakemake's own look at a script's time, which the profiles switch off: what a script does
     decides, not when its file was written. scripts/job.py, which logs and passes on the threads, does not count.
     """
-    return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py")
+    return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py", *modules)
+
+
+def training_code(wildcards):
+    """The same for a training, which imports the experiment's network by its name."""
+    return code("train_network", NETWORKS[settings_of(wildcards)["network"]])
 
 
 # Experiments that want the same patches or drafts share them: the folder's name tells the settings they depend on.

@@ -30,6 +30,7 @@ FIGURES = [
 # Scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
+USED_NETWORKS = sorted({NETWORKS[experiment["network"]] for experiment in EXPERIMENTS.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
@@ -126,7 +127,7 @@ rule write_provenance:
     params:
         clips=USED,
         config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
-        numbers={script: code(script) for script in NUMBERS},
+        numbers={script: code(script, *USED_NETWORKS) for script in NUMBERS},
         code=code("write_provenance"),
     script:
         "../scripts/write_provenance.py"

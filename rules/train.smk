@@ -32,7 +32,7 @@ rule train_network:
         training=lambda wildcards: settings_of(wildcards)["training"],
         start=start_contents,
         seed=config["seed"],
-        code=code("train_network"),
+        code=training_code,
     script:
         "../scripts/train_network.py"
 

@@ -30,7 +30,9 @@ def test_all_that_decides_numbers_is_recorded(finished):
     rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.M)
     assert set(made["code"]) < set(rules)
     now = update.present(made["code"], finished.path / "results/psnr.csv")
-    assert made["code"] == now["code"] and made["packages"] == now["packages"]
+    for script, modules in made["code"].items():  # the default config has networks that this one has not
+        assert modules.items() <= now["code"][script].items()
+    assert "networks.deepsr" in made["code"]["train_network"] and made["packages"] == now["packages"]
     assert made["config"]["experiments"]["single"]["training"]["learning_rate"]  # the defaults, too
 
 

@@ -140,9 +140,7 @@ print(json.dumps(loaded))
             "train_network",
             {
                 "train.training",
-                "networks.deepsr",
-                "networks.chain",
-                "networks.spectra",
+                "networks",
                 "train.normal_matrix",
                 "drafts.patches",
             },
@@ -154,9 +152,21 @@ def test_scripts_depend_on_what_they_are_about(script, modules):
     assert modules <= set(code.fingerprint(ROOT / "scripts" / f"{script}.py"))
 
 
+def test_a_training_depends_on_its_own_network_only():
+    found = code.fingerprint(ROOT / "scripts/train_network.py", "deepsr.networks.fast")
+    assert {"networks.fast", "networks.base", "train.training"} <= set(found)
+    assert not {"networks.deepsr", "networks.chain"} & set(found)
+
+
 @pytest.mark.parametrize(
     "script, module",
-    [("make_drafts", "train.training"), ("make_drafts", "evaluate.metrics"), ("train_network", "drafts.ensemble")],
+    [
+        ("make_drafts", "train.training"),
+        ("make_drafts", "evaluate.metrics"),
+        ("train_network", "drafts.ensemble"),
+        ("train_network", "networks.deepsr"),
+        ("train_network", "networks.chain_tiles"),
+    ],
 )
 def test_scripts_do_not_depend_on_the_rest(script, module):
     assert module not in code.fingerprint(ROOT / "scripts" / f"{script}.py")

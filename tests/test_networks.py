@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
-from deepsr.networks import NETWORKS, PREDICTORS, fast, inference, network, tiles
+from deepsr.networks import NETWORKS, fast, inference, network, tiles
 from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
 from deepsr.networks.inference import Predictor
@@ -100,7 +100,7 @@ def test_gradients_of_the_training_form_are_those_of_the_model(name, scale, n_dr
     assert_close(slopes(net.forward, model, "float32")(model.get_weights()), expected, allowed)
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("name", inference.PREDICTORS)
 def test_a_network_without_its_own_predictor_gives_the_same(name, tmp_path, monkeypatch):
     _, model, exact = built(name, 3, 2)
     onnx.save(to_onnx(model, {"network": name}), tmp_path / "n.onnx")

@@ -1,15 +1,17 @@
 """Applies the network of an .onnx file to the drafts of a frame."""
 
 import math
-from importlib import import_module
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from deepsr.errors import InputError
-from deepsr.networks import PREDICTORS
+from deepsr.networks import chain_tiles, tiles
 from deepsr.networks.onnx_export import DIGEST, digest
+
+# Optional: name of a network -> the class that applies it faster than the general one of `deepsr.networks.tiles`.
+PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
 
 
 def Predictor(path, threads=1, gpu=False, tile_mb=None):
@@ -26,8 +28,8 @@ def Predictor(path, threads=1, gpu=False, tile_mb=None):
             raise ValueError("its layers or weights are not those that were written")
         if not all(np.isfinite(numpy_helper.to_array(tensor)).all() for tensor in model.graph.initializer):
             raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
-        module = import_module(PREDICTORS.get(facts.get("network"), "deepsr.networks.tiles"))
-        return module.Predictor(model, threads, gpu, tile_mb)
+        predictor = PREDICTORS.get(facts.get("network"), tiles.Predictor)
+        return predictor(model, threads, gpu, tile_mb)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}.") from None
     except InputError:

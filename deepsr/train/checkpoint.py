@@ -11,6 +11,7 @@ import numpy as np
 
 from deepsr.files import atomic, sha256
 from deepsr.fingerprint import fingerprint
+from deepsr.networks import NETWORKS
 from deepsr.train.loop import State
 
 log = logging.getLogger("deepsr")
@@ -23,7 +24,7 @@ def identify(shards, settings, start_weights, device):
     return {
         "settings": json.dumps(asdict(settings)),
         "data": " ".join(sha256(file) for file in [*shards, *([start_weights] if start_weights else [])]),
-        "code": json.dumps([fingerprint(Path(__file__).with_name("training.py")), versions]),
+        "code": json.dumps([fingerprint(Path(__file__).with_name("training.py"), NETWORKS[settings.network]), versions]),
         "devices": device.name,  # the threads of a CPU do not change the numbers, a GPU does
     }
 
