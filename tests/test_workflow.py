@@ -178,6 +178,11 @@ EDITS = {
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
+    "another model's code": (edit_code("deepsr/networks/srcnn.py", "64, 9", "32, 9"), set()),
+    "predictor code": (
+        edit_code("deepsr/networks/chain_tiles.py", "ROWS = 24", "ROWS = 32"),
+        {"evaluate_clip", "collect_psnr"},
+    ),
     "draft code": (
         edit_code("deepsr/drafts/motion.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
         {"make_drafts", "evaluate_clip"} | TRAINED,
