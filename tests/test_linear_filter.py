@@ -8,7 +8,7 @@ from deepsr.train import normal_matrix
 
 
 class Pool:
-    """As deepsr.train.training.Pool, in memory."""
+    """As deepsr.train.pool.Pool, in memory."""
 
     def __init__(self, drafts, target):
         self.drafts, self.target, self.shape = drafts, target, drafts.shape[1:]
@@ -153,3 +153,14 @@ def test_patches_smaller_than_the_filter():
     x = np.zeros((4, 1, 10, 10), np.uint8)
     with pytest.raises(InputError, match="smaller than the 11-pixel filter"):
         best_filter(Pool(x, x[:, 0]), np.arange(4))
+
+
+def test_a_patch_as_large_as_the_filter_is_one_window():
+    """Then there is nothing to choose: every patch is a row, its middle pixel the target."""
+    x = np.random.default_rng(5).integers(0, 256, (9, 2, 5, 5)).astype(np.uint8)
+    y = 255 - x[:, 0]
+    found = normal_matrix.normal_matrix(Pool(x, y), np.arange(len(x)), 5, False, seed=1)
+    rows = np.hstack([x.transpose(0, 2, 3, 1).reshape(len(x), -1), np.ones((len(x), 1)), y[:, 2, 2, None]]).astype(float)
+    assert (found == rows.T @ rows).all()
+    with pytest.raises(InputError, match="patches of 5 pixels are smaller than the 7-pixel filter"):
+        normal_matrix.normal_matrix(Pool(x, y), np.arange(len(x)), 7, False, seed=1)
