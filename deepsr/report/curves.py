@@ -61,6 +61,7 @@ def plot_training(runs):
         loss.set_title("training loss")
         if trained.empty:
             loss.text(0.5, 0.5, "not trained: closed-form start", ha="center", va="center", transform=loss.transAxes)
+            loss.set(xticks=[0], yticks=[])  # shared with the validation's axes
         validation.plot(history["step"], history["val_psnr"], **look)
         start = history["val_psnr"].iloc[0]
         validation.axhline(start, color=GREY, linestyle=":", linewidth=1)
@@ -71,7 +72,8 @@ def plot_training(runs):
         for axes in (loss, validation):
             axes.set_xlabel("step")
             axes.margins(x=0.08, y=0.2)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            if not trained.empty:
+                axes.xaxis.get_major_locator().set_params(integer=True)
         validation.set_title("validation PSNR in dB")
     return figure
 
