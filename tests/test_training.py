@@ -73,7 +73,6 @@ def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):  
 
 
 def test_trains_on_jax_with_the_same_result(shards, tmp_path):  # noqa: F811
-    pytest.importorskip("jax")
     train(shards, tmp_path / "start", epochs=0)
     common = {"start_weights": str(tmp_path / "start" / "model.keras"), "changes": {"warm_start": False}}
     finish(begin_process(shards, tmp_path / "tf", **common))
