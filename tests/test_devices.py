@@ -242,3 +242,18 @@ def test_other_errors_than_of_memory_are_not_hidden(shards, tmp_path, monkeypatc
 )
 def test_out_of_memory(error, expected):
     assert devices.out_of_memory(error) == expected
+
+
+def test_threads_do_not_disturb_each_other():
+    """Convolutions of one compiled function, run by two threads at a time, have given wrong gradients."""
+    net, rng = network("fast"), np.random.default_rng(0)
+    model = net.build(3, 4)
+    objective, _ = objectives(net, model, settings_with(network="fast"))
+    weights = flatten([weight.numpy() for weight in model.weights])
+    batch = rng.integers(0, 256, (32, 3, 96, 96), np.uint8), rng.integers(0, 256, (32, 96, 96), np.uint8)
+    loss, error, slope = devices.Cpu(1).gradient(objective)(weights, batch)
+    on_two = devices.Cpu(2).gradient(objective)
+    for _ in range(20):
+        again = on_two(weights, batch)
+        assert again[:2] == (loss, error)
+        np.testing.assert_array_equal(again[2], slope)

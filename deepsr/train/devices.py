@@ -9,6 +9,7 @@ of (weights, drafts, target) that gives loss and error of each patch; `each(func
 
 import logging
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -127,7 +128,16 @@ def _compiled(function, xla):
         return jax.jit(function)
     import tensorflow as tf
 
-    return tf.function(function, autograph=False, jit_compile=xla)
+    # One for each thread. TensorFlow's convolutions keep memory of their own in a compiled function: two threads in the same
+    # one got wrong gradients (9 of 800 micro-batches of the network `fast`), or crashed.
+    of_thread = threading.local()
+
+    def compiled(*arguments):
+        if not hasattr(of_thread, "function"):
+            of_thread.function = tf.function(function, autograph=False, jit_compile=xla)
+        return of_thread.function(*arguments)
+
+    return compiled
 
 
 def _with_gradient(objective):
