@@ -7,33 +7,7 @@ import yaml
 from deepsr.settings import load_schema
 
 HERE = Path(__file__).parent
-INTRODUCTION = """# Configuration
-
-`config.yaml` is used unless `--configfile` names another; that one is then used alone, unless it has neither `datasets` nor
-`experiments`: then its keys lie over `config.yaml`. `config.schema.yaml` is the law:
-an unknown key, a wrong type or a value out of range ends the run in one sentence before anything is computed.
-
-| file | what it runs |
-|---|---|
-| `config.yaml` | the default: demo clips, minutes on a laptop |
-| `reds-mini.yaml` | six clips of REDS, fetched alone: a first real result |
-| `reds.yaml` | REDS at full size |
-| `article.yaml` | the article's own settings on REDS (an oracle) |
-| `ablations.yaml` | x2, number of flow settings, temporal radius, on the demo clips |
-| `sigma-sweep.yaml` | the article's open question: which blur? Draws gain over sigma (an oracle) |
-
-An experiment names the data set it trains on and those it is scored on, and overrides `defaults` key by key (`drafts` as a
-whole). Write numbers as `1.0e-4`, since YAML reads `1e-4` as text, and clip names of digits in quotes, since it reads `011`
-as a number. Names of clips and videos may hold letters of all languages, digits, spaces and most signs, but none that end a
-path or a scheduler's command: quotes, commas, semicolons, slashes, and `$ # & | % * ? < > [ ] { }` are refused.
-
-Snakemake reads a file that `--configfile` names before any code of the workflow. Its errors (wrong YAML, no such file, not
-UTF-8) are therefore Snakemake's, without the line; `python -m deepsr.settings FILE` names it. `--config seed=2` changes a
-single key of the top level. What stands in braces there (`--config 'experiments={one: {scale: 2}}'`) reaches the workflow as
-text, so numbers inside are refused: write such settings into a file.
-
-The keys, written by `python -m config.describe` from the schema:
-"""
+MARKER = "The keys, written by `python -m config.describe` from the schema:\n"
 
 
 def rows(schema, node, path=""):
@@ -67,12 +41,13 @@ def _default(node):
 
 
 def describe():
-    """The text of config/README.md."""
+    """The text of config/README.md: what stands there up to the list, and the list."""
+    introduction = (HERE / "README.md").read_text(encoding="utf-8").partition(MARKER)[0]
     schema = load_schema(HERE / "config.schema.yaml")
     lines = ["| key | values | default | meaning |", "|---|---|---|---|"]
     lines += [f"| `{key}` | {values} | {default} | {text} |" for key, values, default, text in rows(schema, schema)]
-    return INTRODUCTION + "\n" + "\n".join(lines) + "\n"
+    return introduction + MARKER + "\n" + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    (HERE / "README.md").write_text(describe())
+    (HERE / "README.md").write_text(describe(), encoding="utf-8")

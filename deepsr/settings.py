@@ -27,7 +27,7 @@ def load_yaml(path):
         with open(path, encoding="utf-8") as file:
             return yaml.load(file, _Loader) or {}
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
+        raise InputError(f"{path}: cannot be read ({error}); correct the path, or save the file as UTF-8.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

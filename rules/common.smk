@@ -18,7 +18,8 @@ from deepsr import settings
 from deepsr.fingerprint import fingerprint
 from deepsr.data import reds
 from deepsr.data.contents import contents
-from deepsr.data.datasets import check_clips, open_data_set
+from deepsr.data.datasets import open_data_set
+from deepsr.data.overlap import check_clips
 from deepsr.errors import InputError
 from deepsr.networks import NETWORKS
 import snakemake_internals

@@ -10,7 +10,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 
 import sys
 
-from deepsr.data.datasets import training_clips
+from deepsr.data.overlap import training_clips
 from deepsr.evaluate.examples import EXAMPLES
 
 CLIPS = [Path(path).parts for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash

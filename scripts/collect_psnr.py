@@ -2,7 +2,7 @@ from pathlib import Path
 
 from job import job
 
-from deepsr.data.datasets import check_same_frames
+from deepsr.data.overlap import check_same_frames
 from deepsr.data.sequence import read_index
 from deepsr.evaluate.table import collect, read_psnr, summary
 from deepsr.files import atomic

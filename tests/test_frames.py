@@ -12,13 +12,13 @@ from PIL import Image
 
 from deepsr.data import frames
 from deepsr.data.frames import (
+    Clip,
     decode,
     image_size,
     index_images,
     list_images,
     list_members,
     luma,
-    open_clip,
     pair_lr,
     write_clip,
 )
@@ -40,7 +40,7 @@ def folder_of(path, **files):
 
 
 def opened(container, prefix=""):
-    return open_clip(index_images(container, list_members(container, prefix)))
+    return Clip(index_images(container, list_members(container, prefix)))
 
 
 def test_a_folder_of_images_is_a_clip():
@@ -136,7 +136,7 @@ def test_a_truncated_image_is_named(tmp_path, suffix, share):
     folder = folder_of(tmp_path, **{f"{i}{suffix}": data for i in range(3)})
     index = index_images(folder, list_members(folder))
     (folder / f"1{suffix}").write_bytes(data[: int(share * len(data))])
-    clip = open_clip(index)
+    clip = Clip(index)
     clip[0], clip[2]
     with pytest.raises(InputError, match=rf"/1\{suffix}: .*(truncated|cannot be read|can be read)"):
         clip[1]
@@ -331,10 +331,10 @@ def test_archives_that_cannot_be_read(tmp_path):
     assert np.array_equal(clip[1], FRAME)
     index = index_images(path, ["00000001.png"])
     with pytest.raises(InputError, match="clip.zip/00000007.png: cannot be read"):
-        open_clip({**index, "members": ["00000007.png"]})[0]
+        Clip({**index, "members": ["00000007.png"]})[0]
     path.write_bytes(data[:-30])
     with pytest.raises(InputError, match="clip.zip: is not a complete zip archive"):
-        open_clip(index)
+        Clip(index)
 
 
 def test_luma_is_bt601_in_full_range():

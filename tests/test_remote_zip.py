@@ -480,15 +480,17 @@ def test_damaged_directory_is_never_a_traceback(tmp_path, flips, cut):
 
 
 def test_splits_do_not_overlap():
-    for split in reds.SPLITS:
-        train, test = reds.clips(split, "train"), reds.clips(split, "test")
-        assert train[0] != test[0] or not set(train[1]) & set(test[1])
-        for archive, names in (train, test):
-            assert set(names) <= set(reds.ARCHIVES[archive]["clips"])
-            assert reds.bicubic(archive) in reds.ARCHIVES
+    every = {f"{part}_{clip}" for part in ("train", "val") for clip in reds.ARCHIVES[f"{part}_sharp"]["clips"]}
+    for split in reds.SPLITS.values():
+        assert len({*split["train"], *split["test"]}) == len(split["train"]) + len(split["test"])
+        assert {*split["train"], *split["test"]} <= every
+    for part in ("train", "val"):
+        assert reds.ARCHIVES[f"{part}_sharp_bicubic"]["clips"] == reds.ARCHIVES[f"{part}_sharp"]["clips"]
 
 
 def test_sizes_of_splits():
-    assert [len(reds.clips("official", role)[1]) for role in ("train", "test")] == [240, 30]
-    assert len(reds.clips("reds4", "train")[1]) == 236
-    assert reds.clips("reds4", "test") == ("train_sharp", ["000", "011", "015", "020"])
+    four = ["train_000", "train_011", "train_015", "train_020"]
+    official, reds4, without = (reds.SPLITS[name] for name in ("official", "reds4", "reds4_without_val"))
+    assert [len(official["train"]), len(official["test"])] == [240, 30]
+    assert len(reds4["train"]) == 266 and set(official["test"]) < set(reds4["train"])
+    assert len(without["train"]) == 236 and reds4["test"] == without["test"] == four

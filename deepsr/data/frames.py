@@ -33,7 +33,9 @@ MAX_SIDE = 8192  # pixels; an image that claims more is refused before it is dec
 
 
 class Clip:
-    """Frames of one clip: `len(clip)`, `clip.height`, `clip.width`, `clip[i]` -> uint8 (height, width, 3) in BGR order."""
+    """The clip that an index (see the module) describes: `len(clip)`, `clip.height`, `clip.width`, and `clip[i]`, a frame,
+    uint8 (height, width, 3) in BGR order.
+    """
 
     def __init__(self, index):
         self._container = Path(index["container"])
@@ -53,11 +55,6 @@ class Clip:
                 "all frames of a clip must have one size."
             )
         return frame
-
-
-def open_clip(index):
-    """The clip that an index (see the module) describes."""
-    return Clip(index)
 
 
 def list_images(folder):

@@ -11,7 +11,6 @@ REVISION = "62dc25d16e6f43d2214f1b365023abda86f7a0ae"  # pinned, so that the fil
 URL = f"https://huggingface.co/datasets/snah/REDS/resolve/{REVISION}/{{archive}}.zip"  # the authors' own host
 FRAMES = 100  # frames per clip
 LR_SCALE = 4  # of the official low-resolution frames
-REDS4 = ("000", "011", "015", "020")
 
 
 def _names(n):
@@ -27,13 +26,8 @@ ARCHIVES = {
         "prefix": "train/train_sharp/",
         "clips": _names(240),
     },
-    "val_sharp": {
-        "size": 4_273_865_704,
-        "sha256": None,
-        "prefix": "val/val_sharp/",
-        "clips": _names(30),
-    },
-    "train_sharp_bicubic": {  # the low-resolution frames, 320x180
+    "val_sharp": {"size": 4_273_865_704, "sha256": None, "prefix": "val/val_sharp/", "clips": _names(30)},
+    "train_sharp_bicubic": {  # the low-resolution frames, 320x180 (MATLAB bicubic, x4)
         "size": 2_652_551_733,
         "sha256": None,
         "prefix": "train/train_sharp_bicubic/X4/",
@@ -47,34 +41,16 @@ ARCHIVES = {
     },
 }
 
-# split -> role -> (archive of the ground truth, clips). No clip has two roles in one split; but a network trained
-# on the official training clips must not be scored on REDS4, whose test clips are among them.
+TRAIN, VAL = ([f"{part}_{clip}" for clip in ARCHIVES[f"{part}_sharp"]["clips"]] for part in ("train", "val"))
+REDS4 = ["train_000", "train_011", "train_015", "train_020"]
+OTHERS = [clip for clip in TRAIN if clip not in REDS4]
+# split -> role -> clips. A network trained on the official training clips must not be scored on REDS4, which is among them:
+# papers that score REDS4 train on the 266 others of both archives (Wang et al., EDVR, CVPR Workshops 2019).
 SPLITS = {
-    "official": {
-        "train": ("train_sharp", _names(240)),
-        "test": ("val_sharp", _names(30)),
-    },
-    "reds4": {
-        "train": ("train_sharp", [clip for clip in _names(240) if clip not in REDS4]),
-        "test": ("train_sharp", list(REDS4)),
-    },
+    "official": {"train": TRAIN, "test": VAL},
+    "reds4": {"train": OTHERS + VAL, "test": REDS4},
+    "reds4_without_val": {"train": OTHERS, "test": REDS4},
 }
-
-
-def url(archive):
-    """Address of `archive` (a key of ARCHIVES) at the pinned revision."""
-    return URL.format(archive=archive)
-
-
-def clips(split, role):
-    """(archive, clip names) of `role` "train" or "test" in `split` "official" or "reds4"."""
-    archive, names = SPLITS[split][role]
-    return archive, list(names)
-
-
-def bicubic(archive):
-    """The archive of the official low-resolution frames (MATLAB bicubic, x4) that belongs to `archive`."""
-    return f"{archive}_bicubic"
 
 
 def prefix(archive, clip):
@@ -89,7 +65,8 @@ def archive_facts(datasets):
     Raises InputError if two data sets, which share what is fetched, say different things.
     """
     facts = {
-        name: {"url": [url(name)], "size": known["size"], "sha256": known["sha256"]} for name, known in ARCHIVES.items()
+        name: {"url": [URL.format(archive=name)], "size": known["size"], "sha256": known["sha256"]}
+        for name, known in ARCHIVES.items()
     }
     told_by = {}
     for dataset, keys in datasets.items():

@@ -5,7 +5,7 @@ import logging
 from functools import lru_cache
 
 from deepsr.data.degradation import crop_to_scale, degrade
-from deepsr.data.frames import luma, open_clip
+from deepsr.data.frames import Clip, luma
 from deepsr.errors import InputError
 
 log = logging.getLogger("deepsr")
@@ -33,8 +33,8 @@ class Sequence:
     """
 
     def __init__(self, index, scale, degradation):
-        self._clip, self._scale, self._degradation = open_clip(index), scale, degradation
-        self._given = open_clip(index["lr"]) if index.get("lr") else None
+        self._clip, self._scale, self._degradation = Clip(index), scale, degradation
+        self._given = Clip(index["lr"]) if index.get("lr") else None
         self.height, self.width = self._clip.height // scale * scale, self._clip.width // scale * scale
         if min(self.height, self.width) == 0:
             raise InputError(

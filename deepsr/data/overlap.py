@@ -1,0 +1,55 @@
+"""Which clips a network is trained on, and that it is not scored on them."""
+
+from deepsr.data.datasets import some
+from deepsr.errors import InputError
+
+
+def training_clips(name, experiments, datasets):
+    """All that an experiment's network, or one it starts from, is trained on: [(data set, clip)]."""
+    lineage = []
+    while name in experiments and name not in lineage:
+        lineage.append(name)
+        name = experiments[name].get("start")
+    return [(experiments[each]["train"], clip) for each in lineage for clip in datasets[experiments[each]["train"]].train]
+
+
+def check_same_frames(rows, trained_on, hashes):
+    """Refuse a score on frames that the network has seen, whatever their data set and clip are called there.
+
+    rows: dicts with experiment, dataset, sequence; trained_on: {experiment: [(data set, clip)]};
+    hashes: {(data set, clip): sha256 of the frames}.
+    """
+    for row in rows:
+        scored = row["dataset"], row["sequence"]
+        for clip in trained_on[row["experiment"]]:
+            if hashes[tuple(clip)] == hashes[scored]:
+                raise InputError(
+                    f"experiments.{row['experiment']} trains on and scores the same frames, {'/'.join(clip)} and "
+                    f"{'/'.join(scored)}; take one out of its list, or set allow_overlap: true to show what a leak does."
+                )
+
+
+def check_clips(name, experiments, datasets):
+    """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
+
+    A clip that a network it starts from is trained on counts, too. Raises InputError.
+    """
+    experiment = experiments[name]
+    for role, dataset in [
+        ("train", datasets[experiment["train"]]),
+        *(("test", datasets[scored]) for scored in experiment["score"]),
+    ]:
+        if not getattr(dataset, role):
+            raise InputError(
+                f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "
+                "that the folder holds a folder of frames for each clip."
+            )
+        dataset.check_scale(experiment["scale"], f"experiments.{name}.scale")
+    trained = {datasets[dataset].origin(clip) for dataset, clip in training_clips(name, experiments, datasets)}
+    for dataset in experiment["score"]:
+        both = [clip for clip in datasets[dataset].test if datasets[dataset].origin(clip) in trained]
+        if both and not experiment["allow_overlap"]:
+            raise InputError(
+                f"config: experiments.{name} trains on and scores {some(both)}; take them out of one list, or set "
+                "allow_overlap: true to show what such a leak does."
+            )
