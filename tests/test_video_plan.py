@@ -147,7 +147,7 @@ def test_a_plan_outlives_its_file(tmp_path):
     plan = plan_video(source)
     write_plan(plan, tmp_path / "plan.json")
     assert read_plan(tmp_path / "plan.json") == plan
-    assert (plan.frames, plan.cuts, plan.sound, plan.aspect) == (14, (9,), ("copy",), Fraction(16, 15))
+    assert (plan.frames, plan.cuts, plan.aspect) == (14, (9,), Fraction(16, 15))
     folder = tmp_path / "folder"
     folder.mkdir()
     for i in range(3):

@@ -138,10 +138,36 @@ def test_sound_of_unknown_kind_is_left_out(tmp_path, caplog):
     data = source.read_bytes()
     kind = data.index(b"\x55\x00", data.index(b"auds"))  # the WAVE format tag of MP3
     source.write_bytes(data[:kind] + b"\xee\xee" + data[kind + 2 :])
-    plan, enlarged = enlarge(source, tmp_path)
-    assert plan.sound == ("none", "copy")
+    _, enlarged = enlarge(source, tmp_path)
     assert "audio track 1, of kind unknown, cannot be put into mp4 and is left out" in caplog.text
     assert sound(enlarged) == sound(source)[1:]
+
+
+def test_metadata_are_kept(tmp_path):
+    source = write(tmp_path / "in.mkv", scene(3))
+    titled = tmp_path / "titled.mkv"
+    with av.open(str(source)) as old, av.open(str(titled), "w") as new:
+        new.metadata["title"] = "Holiday"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    _, enlarged = enlarge(titled, tmp_path)
+    with av.open(str(enlarged)) as container:
+        assert container.metadata["title"] == "Holiday"
+
+
+def test_parts_of_other_settings_are_refused(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(9))
+    plan, _ = enlarge(source, tmp_path)
+    parts = [tmp_path / f"part{i}.mp4" for i in range(3)]
+    enlarge(source, tmp_path, crf=30)
+    other = parts[1].read_bytes()
+    enlarge(source, tmp_path, crf=0)
+    parts[1].write_bytes(other)
+    with pytest.raises(InputError, match="part1.mp4: .*made with other settings"):
+        join_parts(source, plan, parts, tmp_path / "x.mp4")
 
 
 def test_damaged_part_is_refused(tmp_path):
