@@ -57,7 +57,7 @@ rule upscale_part:
         source=source_of,
         parts=len(PARTS),
         settings=enlarging_settings,
-        encoding={key: VIDEOS[key] for key in ("crf", "preset")},
+        encoding=ENCODING,
         code=code("upscale_part"),
     script:
         "../scripts/upscale_part.py"
@@ -92,7 +92,7 @@ rule compare_video:
     input:
         plan="results/videos/{video}.json",
         files=ancient(files_of),
-        enlarged=comparable,
+        enlarged=enlarged_video,
     output:
         video="results/videos/{video}_compare.mp4",
     log:
@@ -107,7 +107,7 @@ rule compare_video:
     params:
         source=source_of,
         settings=enlarging_settings,
-        encoding={key: VIDEOS[key] for key in ("crf", "preset")},
+        encoding=ENCODING,
         code=code("compare_video"),
     script:
         "../scripts/compare_video.py"

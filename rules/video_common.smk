@@ -5,15 +5,11 @@ Needs: config["videos"], EXPERIMENTS
 Makes: functions for video.smk
 """
 
-import os
-
 from deepsr.video.source import choose_experiment, find_source
 
-VIDEOS = config["videos"] | {
-    "folder": os.path.expanduser(config["videos"]["folder"]),
-    "files": {name: os.path.expanduser(path) for name, path in config["videos"]["files"].items()},
-}
+VIDEOS = config["videos"]
 PARTS = range(VIDEOS["parts"])
+ENCODING = {key: VIDEOS[key] for key in ("crf", "preset")}
 
 
 def source_of(wildcards, still=False):
@@ -55,5 +51,5 @@ def enlarging_model(wildcards):
     return f"results/experiments/{enlarging(wildcards)}/model.onnx"
 
 
-def comparable(wildcards):
-    return f"results/videos/{wildcards.video}_x{EXPERIMENTS[enlarging(wildcards)]['scale']}.mp4"
+def enlarged_video(wildcards):
+    return f"results/videos/{wildcards.video}_x{enlarging_settings(wildcards)['scale']}.mp4"

@@ -10,7 +10,7 @@ from deepsr.data.degradation import upscale
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
-from deepsr.video.decode import planes, read_frames
+from deepsr.video.decode import count_frames, planes, read_frames
 from deepsr.video.encode import enlarged_size, writer
 
 
@@ -25,22 +25,16 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18,
     shown = replace(plan, matrix=None)
     if _is_transposed(plan.matrix):
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
-    pairs = progress(_pairs(source, plan, enlarged), plan.frames, f"compare {Path(source).name}", "frame")
+    if (held := count_frames(enlarged)) != plan.frames:
+        raise InputError(f"{enlarged}: holds {held} of {plan.frames} frames; delete it and run again.")
+    pairs = zip(read_frames(source, plan.images, 0, []), read_frames(enlarged, None, 0, []), strict=True)
+    pairs = progress(pairs, plan.frames, f"compare {Path(source).name}", "frame")
     with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
         for i, (small, large) in enumerate(pairs):
             bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
             bicubic, y, u, v = (_upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
             time = float((plan.pts[i] - plan.pts[0]) * plan.time_base)
             write(i, _split(bicubic, y, 0.5 + 0.4 * np.sin(2 * np.pi * time / 8)), u, v)
-
-
-def _pairs(source, plan, enlarged):
-    """Yield each frame (av.VideoFrame) of the source with its enlarged one."""
-    large = read_frames(enlarged, None, 0, [])
-    for number, small in enumerate(read_frames(source, plan.images, 0, [])):
-        if (frame := next(large, None)) is None:
-            raise InputError(f"{enlarged}: holds {number} of {plan.frames} frames; delete it and run again.")
-        yield small, frame
 
 
 def _is_transposed(matrix):

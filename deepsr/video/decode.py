@@ -95,6 +95,12 @@ def packets(container, stream, damage):
         yield None
 
 
+def count_frames(path):
+    """The number of frames (packets) of a video file, without decoding them."""
+    with open_video(path) as container:
+        return sum(packet.size > 0 for packet in container.demux(video_stream(container, path)))
+
+
 def is_rgb(pixels):
     """Whether an av.VideoFormat tells red, green and blue, be it by way of a palette."""
     return pixels.is_rgb or pixels.has_palette

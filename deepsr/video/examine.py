@@ -15,7 +15,7 @@ from deepsr.files import sha256
 from deepsr.progress import progress
 from deepsr.video.decode import is_full_range, is_rgb, open_video, planes, read_frames, video_stream
 from deepsr.video.plan import Plan
-from deepsr.video.sound import treatments
+from deepsr.video.sound import warn_of_losses
 from deepsr.video.times import increasing
 
 RGB, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 6  # code points of the matrix (ITU-T H.273)
@@ -77,19 +77,19 @@ def _folder(source, rate):
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
     rate = Fraction(str(rate))
     times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
-    return {"sha256": index_images(source, names)["sha256"], "images": tuple(names), "sound": (), "aspect": None} | times, 0
+    return {"sha256": index_images(source, names)["sha256"], "images": tuple(names), "aspect": None} | times, 0
 
 
 def _header(source):
     """What the header of a video file tells of its plan, as a dict of its fields, and the duration in seconds."""
     with open_video(source) as container:
         stream = video_stream(container, source)
+        warn_of_losses(container, source)
         if container.streams.subtitles:
             log.warning("%s: its subtitles are not kept.", source)
         return {
             "sha256": sha256(source),
             "images": None,
-            "sound": treatments(container, source),
             "time_base": stream.time_base,
             "start": Fraction(container.start_time or 0, av.time_base),
             "rate": stream.average_rate or stream.guessed_rate or Fraction(25),

@@ -9,8 +9,8 @@ from av.error import FFmpegError
 
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.video.decode import open_video
-from deepsr.video.sound import DROP, add_track, track_packets
+from deepsr.video.decode import count_frames, open_video
+from deepsr.video.sound import DROP, add_track, track_packets, treatments
 
 log = logging.getLogger("deepsr")
 
@@ -19,16 +19,13 @@ def join_parts(source, plan, parts, output):
     """Put the enlarged parts (paths, in order) and the sound of `source` together in the mp4 file `output`.
 
     Pictures are copied as they were encoded and get the plan's time stamps. Audio tracks are copied bit by bit or encoded
-    as AAC, as the plan says; what of them mp4 does not take, damaged packets, is left out, and the log says how much.
+    as AAC (deepsr.video.sound); what of them mp4 does not take, damaged packets, is left out, and the log says how much.
     Raises InputError if a part lacks frames.
     """
     with atomic(output) as file:
         _write(source, plan, parts, file)
-        with open_video(file) as joined:
-            if (frames := joined.streams.video[0].frames) != plan.frames:
-                raise InputError(
-                    f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}."
-                )
+        if (frames := count_frames(file)) != plan.frames:
+            raise InputError(f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}.")
 
 
 def _write(source, plan, parts, file):
@@ -42,7 +39,7 @@ def _write(source, plan, parts, file):
         if plan.images is None:
             origin = stack.enter_context(open_video(source))
             target.metadata.update(origin.metadata)
-            for number, (track, treatment) in enumerate(zip(origin.streams.audio, plan.sound, strict=True)):
+            for number, (track, treatment) in enumerate(zip(origin.streams.audio, treatments(origin), strict=True)):
                 if treatment != DROP:
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))

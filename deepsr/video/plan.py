@@ -16,7 +16,6 @@ class Plan:
 
     sha256: str  # of the file, or as of deepsr.data.frames.index_images
     images: tuple[str, ...] | None  # names of the frames if the source is a folder
-    sound: tuple[str, ...]  # what becomes of each audio track, as of deepsr.video.sound.treatments
     width: int  # of a frame, pixels
     height: int
     time_base: Fraction  # seconds; the unit of pts and last_duration

@@ -15,20 +15,22 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by the number of chann
 log = logging.getLogger("deepsr")
 
 
-def treatments(container, source):
-    """What becomes of each audio track of a video (av container): a tuple of COPY, ENCODE and DROP.
+def treatments(container):
+    """What becomes of each audio track of a video (av container): a list of COPY, ENCODE and DROP.
 
-    Each is tried out on an empty mp4 file. The log tells which tracks are not copied.
+    Each is tried out on an empty mp4 file.
     """
-    found = []
-    for number, track in enumerate(container.streams.audio, 1):
-        found.append(next((way for way in (COPY, ENCODE) if _is_possible(track, way)), DROP))
+    return [next((way for way in (COPY, ENCODE) if _is_possible(track, way)), DROP) for track in container.streams.audio]
+
+
+def warn_of_losses(container, source):
+    """Tell in the log which audio tracks of a video (av container) are not copied."""
+    for number, (track, treatment) in enumerate(zip(container.streams.audio, treatments(container), strict=True), 1):
         kind = track.codec_context.name if track.codec_context else "unknown"
-        if found[-1] == ENCODE:
+        if treatment == ENCODE:
             log.warning("%s: audio of kind %s has no place in mp4 and is encoded as AAC.", source, kind)
-        elif found[-1] == DROP:
+        elif treatment == DROP:
             log.warning("%s: audio track %d, of kind %s, cannot be put into mp4 and is left out.", source, number, kind)
-    return tuple(found)
 
 
 def add_track(target, track, treatment):
