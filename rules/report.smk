@@ -2,7 +2,7 @@
 What people look at: figures, a report page, and where the numbers come from.
 
 Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
-Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, workflow, and sweep if there is one
+Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, and sweep if there is one
        results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
        results/provenance.json   config, code, packages, machine and data behind the table
        results/benchmarks.csv    time and memory of every job
@@ -20,8 +20,10 @@ SIGMAS = {
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
-SCORE_CHARTS = [*METRICS, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
-CHARTS = [*SCORE_CHARTS, "training", "workflow"]
+TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
+SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
+SCORE_CHARTS = [*SCORED_BY, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
+CHARTS = [*SCORE_CHARTS, "training"]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
     *CROPS,
@@ -131,27 +133,6 @@ rule write_provenance:
         code=code("write_provenance"),
     script:
         "../scripts/write_provenance.py"
-
-
-rule plot_workflow:
-    """Which rule reads what another makes, in the workflow as it was run."""
-    input:
-        provenance="results/provenance.json",
-    output:
-        png="results/figures/workflow.png",
-        svg="results/figures/workflow.svg",
-    log:
-        "results/logs/plot_workflow.log",
-    benchmark:
-        "results/benchmarks/plot_workflow.tsv"
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        dpi=config["figures"]["dpi"],
-        code=code("plot_workflow"),
-    script:
-        "../scripts/plot_workflow.py"
 
 
 rule make_report:

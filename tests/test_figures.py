@@ -4,7 +4,7 @@ import pytest
 
 from deepsr.evaluate.metrics import METRICS, Metric
 from deepsr.evaluate.table import read_psnr, with_means
-from deepsr.report import bars, crops, curves, graph, style
+from deepsr.report import bars, crops, curves, style
 from deepsr.report.bootstrap import bootstrap_interval
 
 
@@ -286,12 +286,3 @@ def test_names_are_no_formulas(read, tmp_path):
 def test_many_experiments_look_different(read):
     table = read([row(f"e{n}", "city", 27.0) for n in range(40)])
     assert len(set(style.looks(table).values())) == 40
-
-
-def test_the_workflow_is_drawn_without_arrows_that_a_longer_way_makes_superfluous():
-    edges = [("fetch", "index"), ("index", "train"), ("index", "score"), ("train", "score"), ("score", "plot")]
-    axes = graph.plot_workflow(edges).axes[0]
-    texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
-    assert set(texts) == {"fetch", "index", "train", "score", "plot"}
-    assert [texts[rule][1] for rule in ("fetch", "index", "train", "score", "plot")] == [4, 3, 2, 1, 0]
-    assert len(axes.texts) - len(texts) == 4  # arrows: not from index to score
