@@ -92,6 +92,7 @@ def page(tmp_path_factory):
         used=used,
         charts=[folder / "psnr.svg", folder / "frames.svg"],
         crops=dict.fromkeys(clips, folder / "crops.png"),
+        flicker={("demo", "city"): folder / "crops.png"},
         examples={clip: {"best": example, "worst": example} for clip in clips},
     )
     (folder / "report.html").write_text(text, encoding="utf-8")
@@ -259,6 +260,14 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
     captions = [figure.text for figure in browser.find_elements(By.CSS_SELECTOR, ".slider figcaption")]
     assert len(captions) == 12
     assert sum("largest gain" in text for text in captions) == sum("least gain" in text for text in captions) == 6
+
+
+def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
+    for details in browser.find_elements(By.TAG_NAME, "details"):
+        heading, figure = details.find_element(By.TAG_NAME, "summary"), details.find_element(By.CSS_SELECTOR, "figure, table")
+        assert heading.is_displayed() and not figure.is_displayed()
+        heading.click()
+        assert figure.is_displayed()
 
 
 def test_what_was_run_is_told(browser):

@@ -99,16 +99,16 @@ def test_where_the_flow_does_not_return_nothing_counts(monkeypatch):
     shown, truth = np.full((60, 40, 3), 10, np.uint8), STILL[:60, :40]
     before = np.zeros((60, 40, 3), np.uint8)
     shown[20:40] = 90
+    truth_before = truth.copy()
     flow = np.zeros((60, 40, 2), np.float32)
     for there, counts in ((0.0, True), (0.7, True), (0.8, False), (3.0, False)):
-        back = flow.copy()
-        back[20:40, :, 0] = there
-        monkeypatch.setattr(temporal, "optical_flow", lambda start, end, back=back: back if start is truth_before else flow)
-        truth_before = truth.copy()
+        ahead = flow.copy()
+        ahead[20:40, :, 0] = there
+        monkeypatch.setattr(temporal, "optical_flow", lambda start, _, ahead=ahead: ahead if start is truth_before else flow)
         expected = np.sqrt((2 * 10**2 + 90**2) / 3) if counts else 10
         assert warping_error(shown, truth, before, truth_before) == pytest.approx(expected)
     moving = flow + np.float32([3, 0])
-    monkeypatch.setattr(temporal, "optical_flow", lambda start, end: -moving if start is truth_before else moving)
+    monkeypatch.setattr(temporal, "optical_flow", lambda start, _: -moving if start is truth_before else moving)
     assert warping_error(shown, truth, before, truth_before) == pytest.approx(np.sqrt((2 * 10**2 + 90**2) / 3))
 
 

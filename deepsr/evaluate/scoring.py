@@ -20,7 +20,7 @@ log = logging.getLogger("deepsr")
 
 
 def pictures_of(hr, lr, predicted, scale, degradation):
-    """The pictures of a frame, uint8 BGR (H, W, 3): {"hr", "lr", "bicubic", "deepsr", "lanczos"}; "lr" is (H/scale, W/scale, 3).
+    """The pictures of a frame, uint8 (H, W, 3) BGR, by name: hr, bicubic, deepsr, lanczos, and lr, (H/scale, W/scale, 3).
 
     hr, lr: these pictures; predicted: the network's luma, float32 (H, W) in [0, 1]. Its colour comes from the bicubic
     enlargement, as networks for luma are used.

@@ -50,6 +50,10 @@ CROPS = (
     "flat areas nothing can be seen). Under each picture the PSNR of Y in the window. Bright spots in the error maps are "
     "errors; both maps have one scale."
 )
+FLICKER = (
+    "The row of pixels in the middle of the frame, one line for each frame: time runs down. What stands still is upright, "
+    "what moves is slanted, and what flickers is striped across."
+)
 
 
 def columns(table):
@@ -65,11 +69,12 @@ def columns(table):
     return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
 
 
-def render(table, provenance, used, charts, crops, examples):
+def render(table, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
     table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
     charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
+    flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
@@ -106,6 +111,8 @@ def render(table, provenance, used, charts, crops, examples):
         columns=[(title, bool(form)) for title, form in shown.values()],
         charts=[(*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts],
         crops_caption=CROPS,
+        flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
+        flicker_caption=FLICKER,
         provenance=provenance,
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
