@@ -107,7 +107,7 @@ def job_ours(folder):
 
     from deepsr.data.sequence import Sequence
     from deepsr.drafts.ensemble import Drafts
-    from deepsr.evaluate.scoring import score_frame
+    from deepsr.evaluate.scoring import pictures_of, score_frame
     from deepsr.networks.inference import Predictor, predict_frame
 
     cv2.setNumThreads(1)
@@ -116,7 +116,7 @@ def job_ours(folder):
     drafts = Drafts(settings["drafts"], 4, "bicubic", clip.lr_luma, len(clip))
     t = 7  # with neighbours on both sides
     predicted = predict_frame(Predictor(folder / "motion.onnx", threads=1), drafts[t])
-    score_frame(clip.hr(t), clip.lr(t), predicted, 4, "bicubic", **settings["evaluation"])
+    score_frame(pictures_of(clip.hr(t), clip.lr(t), predicted, 4, "bicubic"), predicted, "y", 0)
     return {"seconds": time.time() - STARTED}
 
 

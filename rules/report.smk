@@ -2,17 +2,20 @@
 What people look at: figures, a report page, and where the numbers come from.
 
 Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
-Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, workflow, and sweep if there is one
+Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, and sweep if there is one
        results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
+       results/figures/flicker/{dataset}/{clip}.png, .svg  a row of pixels over time
        results/provenance.json   config, code, packages, machine and data behind the table
        results/benchmarks.csv    time and memory of every job
        results/report.html       all of it on one page that works offline
 """
 
 from deepsr.drafts.ensemble import is_oracle
+from deepsr.evaluate.examples import SLICED
 from deepsr.evaluate.metrics import METRICS
 
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
+SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
 # Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
 SIGMAS = {
@@ -20,18 +23,27 @@ SIGMAS = {
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
-SCORE_CHARTS = [*METRICS, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
-CHARTS = [*SCORE_CHARTS, "training", "workflow"]
+TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
+SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
+SCORE_CHARTS = [*SCORED_BY, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
+CHARTS = [*SCORE_CHARTS, "training"]
+FLICKER = [f"results/figures/flicker/{dataset}/{clip}.png" for dataset, clip in SCORED_CLIPS]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
     *CROPS,
-    *scored("results/figures/crops/{experiment}/{dataset}/{clip}.svg"),
+    *FLICKER,
+    *(path.removesuffix("png") + "svg" for path in [*CROPS, *FLICKER]),
 ]
 # Scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 USED_NETWORKS = sorted({NETWORKS[experiment["network"]] for experiment in EXPERIMENTS.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
+
+
+def scored_on(wildcards):
+    """The experiments that are scored on a clip."""
+    return [name for name, experiment in EXPERIMENTS.items() if wildcards.dataset in experiment["score"]]
 
 
 rule plot_scores:
@@ -109,6 +121,35 @@ rule plot_crops:
         "../scripts/plot_crops.py"
 
 
+rule plot_flicker:
+    """A row of pixels of a clip over time, of the ground truth, bicubic and every network that is scored on the clip."""
+    input:
+        scores=lambda wildcards: [f"results/experiments/{name}/{{dataset}}/{{clip}}.csv" for name in scored_on(wildcards)],
+        slices=lambda wildcards: [
+            f"results/experiments/{name}/{{dataset}}/{{clip}}/slice_{picture}.png"
+            for name in scored_on(wildcards)
+            for picture in SLICED
+        ],
+    output:
+        png="results/figures/flicker/{dataset}/{clip}.png",
+        svg="results/figures/flicker/{dataset}/{clip}.svg",
+    log:
+        "results/logs/plot_flicker/{dataset}/{clip}.log",
+    benchmark:
+        "results/benchmarks/plot_flicker/{dataset}/{clip}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        oracle=lambda wildcards: {name: is_oracle(EXPERIMENTS[name]["drafts"]) for name in scored_on(wildcards)},
+        dpi=config["figures"]["dpi"],
+        code=code("plot_flicker"),
+    script:
+        "../scripts/plot_flicker.py"
+
+
 rule write_provenance:
     """What the table was made from and with. Runs again when the table, a network or a clip has changed."""
     input:
@@ -133,27 +174,6 @@ rule write_provenance:
         "../scripts/write_provenance.py"
 
 
-rule plot_workflow:
-    """Which rule reads what another makes, in the workflow as it was run."""
-    input:
-        provenance="results/provenance.json",
-    output:
-        png="results/figures/workflow.png",
-        svg="results/figures/workflow.svg",
-    log:
-        "results/logs/plot_workflow.log",
-    benchmark:
-        "results/benchmarks/plot_workflow.tsv"
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        dpi=config["figures"]["dpi"],
-        code=code("plot_workflow"),
-    script:
-        "../scripts/plot_workflow.py"
-
-
 rule make_report:
     """One page with the table, the figures, pictures to compare and what was run."""
     input:
@@ -161,6 +181,7 @@ rule make_report:
         provenance="results/provenance.json",
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,
+        flicker=FLICKER,
         scores=SCORES,
         examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
@@ -175,6 +196,7 @@ rule make_report:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
+        scored_clips=SCORED_CLIPS,
         benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
         logs="results/logs",
         template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),

@@ -20,6 +20,7 @@ with job(snakemake) as log:
         used=used,
         charts=snakemake.input.charts,
         crops=dict(zip(clips, snakemake.input.crops, strict=True)),
+        flicker=dict(zip(map(tuple, snakemake.params.scored_clips), snakemake.input.flicker, strict=True)),
         examples=dict(zip(clips, map(read_examples, snakemake.input.scores), strict=True)),
     )
     with atomic(snakemake.output.report) as part:

@@ -4,7 +4,7 @@ import pytest
 
 from deepsr.evaluate.metrics import METRICS, Metric
 from deepsr.evaluate.table import read_psnr, with_means
-from deepsr.report import bars, crops, curves, graph, style
+from deepsr.report import bars, crops, curves, flicker, style
 from deepsr.report.bootstrap import bootstrap_interval
 
 
@@ -288,10 +288,13 @@ def test_many_experiments_look_different(read):
     assert len(set(style.looks(table).values())) == 40
 
 
-def test_the_workflow_is_drawn_without_arrows_that_a_longer_way_makes_superfluous():
-    edges = [("fetch", "index"), ("index", "train"), ("index", "score"), ("train", "score"), ("score", "plot")]
-    axes = graph.plot_workflow(edges).axes[0]
-    texts = {text.get_text(): text.get_position() for text in axes.texts if text.get_text()}
-    assert set(texts) == {"fetch", "index", "train", "score", "plot"}
-    assert [texts[rule][1] for rule in ("fetch", "index", "train", "score", "plot")] == [4, 3, 2, 1, 0]
-    assert len(axes.texts) - len(texts) == 4  # arrows: not from index to score
+def test_slices_over_time_stand_below_each_other_with_the_oracle_last():
+    truth, bicubic, other = np.random.default_rng(0).integers(0, 256, (3, 5, 500, 3), np.uint8)
+    figure = flicker.plot_flicker("demo/city", truth, bicubic, {"article": (True, truth), "deepsr": (False, other)})
+    titles = [part.axes[0].get_title(loc="left") for part in figure.subfigs]
+    assert titles == ["HR (ground truth)", "bicubic", "deepsr", f"article: {style.ORACLE}"]
+    for part, picture in zip(figure.subfigs, (truth, bicubic, other, truth), strict=True):
+        np.testing.assert_array_equal(part.axes[0].images[0].get_array(), picture[:, 50:450, ::-1])  # RGB, the middle
+    assert figure.get_suptitle() == "demo/city"
+    narrow = flicker.plot_flicker("demo/city", truth[:, :30], bicubic[:, :30], {})
+    assert narrow.subfigs[0].axes[0].images[0].get_array().shape == (5, 30, 3)

@@ -115,7 +115,7 @@ def test_psnr_in_matlabs_range_is_that_of_rgb2ycbcr():
     assert found - psnr(luma(FRAME) / 255, luma(BLURRED) / 255) == pytest.approx(20 * np.log10(255 / 219), abs=0.02)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.temporal])
 def test_a_metric_says_which_way_is_better(name):
     truth, near, far = FRAME / 255, BLURRED / 255, 1 - FRAME / 255
     better, worse = METRICS[name].function(truth, near, 0), METRICS[name].function(truth, far, 0)

@@ -10,7 +10,7 @@ from deepsr.data.frames import luma, natural_key
 from deepsr.drafts.ensemble import Drafts
 from deepsr.drafts.patches import check, choose, cut
 from deepsr.evaluate.metrics import in_color_space, psnr, ssim
-from deepsr.evaluate.scoring import score_frame
+from deepsr.evaluate.scoring import pictures_of, score_frame, score_motion
 from deepsr.evaluate.table import frame_mean
 
 quickly = settings(max_examples=40, deadline=None)
@@ -77,9 +77,12 @@ def test_any_frame_can_be_scored(height, width, scale, degradation, space, seed)
     hr = noise(seed, height * scale, width * scale, 3)
     lr = degrade(hr, scale, degradation)
     predicted = np.random.default_rng(seed).random(hr.shape[:2], np.float32)
-    scores, pictures = score_frame(hr, lr, predicted, scale, degradation, space, 0)
+    pictures = pictures_of(hr, lr, predicted, scale, degradation)
+    scores = score_frame(pictures, predicted, space, 0)
     assert scores["psnr_deepsr"] > 0 and scores["psnr_bicubic"] > 0
-    assert {picture.shape for picture in pictures.values()} == {hr.shape}
+    assert {picture.shape for name, picture in pictures.items() if name != "lr"} == {hr.shape}
+    steadiness = score_motion(pictures, {name: np.roll(picture, 1, axis=1) for name, picture in pictures.items()})
+    assert all(value >= 0 or np.isnan(value) for value in steadiness.values())
 
 
 @quickly

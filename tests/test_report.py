@@ -92,6 +92,7 @@ def page(tmp_path_factory):
         used=used,
         charts=[folder / "psnr.svg", folder / "frames.svg"],
         crops=dict.fromkeys(clips, folder / "crops.png"),
+        flicker={("demo", "city"): folder / "crops.png"},
         examples={clip: {"best": example, "worst": example} for clip in clips},
     )
     (folder / "report.html").write_text(text, encoding="utf-8")
@@ -261,6 +262,14 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
     assert sum("largest gain" in text for text in captions) == sum("least gain" in text for text in captions) == 6
 
 
+def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
+    for details in browser.find_elements(By.TAG_NAME, "details"):
+        heading, figure = details.find_element(By.TAG_NAME, "summary"), details.find_element(By.CSS_SELECTOR, "figure, table")
+        assert heading.is_displayed() and not figure.is_displayed()
+        heading.click()
+        assert figure.is_displayed()
+
+
 def test_what_was_run_is_told(browser):
     run, cost = (browser.find_element(By.ID, name).text for name in ("run", "cost"))
     assert "cd" * 20 + ", with changes that are not committed" in run
@@ -283,8 +292,9 @@ def test_the_printed_page_hides_what_cannot_be_pressed(browser):
 
 
 def test_infinite_and_missing_numbers_have_a_place_in_the_order():
-    mean, cells = report._cells({**row("a", "flat", np.inf, np.inf), "gain": np.nan, "mean": True})
-    shown = dict(zip(report.columns(), cells, strict=True))
+    flat = {**row("a", "flat", np.inf, np.inf), "gain": np.nan, "mean": True}
+    mean, cells = report._cells(flat, report.columns(flat))
+    shown = dict(zip(report.columns(flat), cells, strict=True))
     assert mean is True
     assert shown["psnr_deepsr"] == ("∞", "Infinity")
     assert shown["gain"] == ("–", "")
@@ -293,8 +303,9 @@ def test_infinite_and_missing_numbers_have_a_place_in_the_order():
 
 def test_any_metric_has_columns(monkeypatch):
     monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "", ".3f", "lower"))
-    assert report.columns()["mae_deepsr"] == ("MAE DeepSR", ".3f")
-    assert list(report.columns())[2:8] == ["gain", *(f"{m}_{x}" for m, x in [
+    found = report.columns({**row("a", "city", 27.0), "mae_deepsr": 1.0})
+    assert found["mae_deepsr"] == ("MAE DeepSR", ".3f") and "mae_lanczos" not in found
+    assert list(found)[2:8] == ["gain", *(f"{m}_{x}" for m, x in [
         ("psnr", "bicubic"), ("psnr", "deepsr"), ("psnr", "lanczos"), ("ssim", "bicubic"), ("ssim", "deepsr")])]  # fmt: skip
 
 

@@ -11,14 +11,14 @@ from conftest import ROOT
 from deepsr.data.degradation import degrade, lanczos, upscale
 from deepsr.data.frames import luma
 from deepsr.errors import InputError
-from deepsr.evaluate import scoring
-from deepsr.evaluate.examples import EXAMPLES, PICTURES, choose_examples, read_examples, write_examples
+from deepsr.evaluate import examples, scoring, temporal
+from deepsr.evaluate.examples import EXAMPLES, PICTURES, choose_examples, read_examples, read_slices, write_examples
 from deepsr.evaluate.metrics import METRICS, Metric, chroma, in_color_space, psnr, ssim, to_bgr
-from deepsr.evaluate.scoring import score_clip, score_frame
+from deepsr.evaluate.scoring import pictures_of, score_clip, score_frame, score_motion
 from deepsr.evaluate.table import collect, frame_mean, incomplete, read_psnr, summary
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
-PROTOCOL = {"color_space": "y", "border": 0}
+PROTOCOL = {"color_space": "y", "border": 0, "temporal": False}
 
 
 def clip_of(experiment, sequence, drafts=None, **changed):
@@ -60,6 +60,12 @@ def collected(tmp_path):
     return collected
 
 
+def score(hr, lr, predicted, scale, degradation, color_space, border):
+    """Scores of a frame and its pictures."""
+    pictures = pictures_of(hr, lr, predicted, scale, degradation)
+    return score_frame(pictures, predicted, color_space, border), pictures
+
+
 # One frame.
 
 
@@ -67,7 +73,7 @@ def collected(tmp_path):
 def test_scores_of_a_frame(degradation):
     lr = degrade(FRAME, 4, degradation)
     bicubic, predicted = upscale(lr, 4, degradation), luma(FRAME).astype(np.float32) / 255 * 0.99
-    scores, pictures = score_frame(FRAME, lr, predicted, 4, degradation, "y", 4)
+    scores, pictures = score(FRAME, lr, predicted, 4, degradation, "y", 4)
     truth = luma(FRAME) / 255
     assert scores["psnr_bicubic"] == pytest.approx(psnr(luma(bicubic) / 255, truth, 4))
     assert scores["psnr_deepsr"] == pytest.approx(psnr(predicted, truth, 4))
@@ -86,7 +92,7 @@ def test_scores_of_a_frame(degradation):
 @pytest.mark.parametrize("space", ["y", "y_matlab", "rgb"])
 def test_the_main_columns_are_of_the_protocols_colour_space(space):
     lr = degrade(FRAME, 4, "bicubic")
-    scores, _ = score_frame(FRAME, lr, luma(FRAME).astype(np.float32) / 255 * 0.99, 4, "bicubic", space, 0)
+    scores, _ = score(FRAME, lr, luma(FRAME).astype(np.float32) / 255 * 0.99, 4, "bicubic", space, 0)
     for name in ("psnr_bicubic", "psnr_deepsr", "ssim_bicubic", "ssim_deepsr", "psnr_lanczos"):
         assert scores[name] == scores[f"{name}_{space}"]
     sharper = in_color_space(luma(lanczos(lr, 4)) / 255, lanczos(lr, 4), space)
@@ -97,7 +103,7 @@ def test_the_main_columns_are_of_the_protocols_colour_space(space):
 
 def test_luma_alone_cannot_be_perfect_in_colour():
     lr = degrade(FRAME, 4, "bicubic")
-    scores, _ = score_frame(FRAME, lr, (luma(FRAME) / 255).astype(np.float32), 4, "bicubic", "y", 0)
+    scores, _ = score(FRAME, lr, (luma(FRAME) / 255).astype(np.float32), 4, "bicubic", "y", 0)
     assert scores["psnr_deepsr_y"] > 140
     assert 20 < scores["psnr_deepsr_rgb"] < scores["psnr_deepsr_y_matlab"] < 60
 
@@ -105,9 +111,34 @@ def test_luma_alone_cannot_be_perfect_in_colour():
 def test_a_frame_without_error():
     grey = np.full((16, 16, 3), 100, np.uint8)
     predicted = np.float64(luma(grey)) / 255
-    scores, _ = score_frame(grey, degrade(grey, 4, "bicubic"), predicted, 4, "bicubic", "y", 0)
+    scores, _ = score(grey, degrade(grey, 4, "bicubic"), predicted, 4, "bicubic", "y", 0)
     assert all(scores[name] == np.inf for name in scores if name.startswith("psnr"))
     assert all(scores[name] == pytest.approx(1) for name in scores if name.startswith("ssim"))
+
+
+def test_steadiness_is_scored_against_the_frame_before(tmp_path):
+    """Frames that the network enlarges to the truth move as it does; the first has no frame before it."""
+    clip = Clip()
+    clip.frames = [FRAME[:64, i : i + 96] for i in (0, 2, 4)]
+    clip.height, clip.width = 64, 96
+    clip.luma_of = lambda i: luma(clip.frames[i]) / 255
+    table, _ = clip.score(tmp_path / "checkpoint.npz", temporal=True)
+    steadiness = table[["tof_bicubic", "tof_deepsr", "warp_bicubic", "warp_deepsr"]]
+    assert steadiness.iloc[0].isna().all() and steadiness.iloc[1:].notna().all(axis=None)
+    assert (table["tof_deepsr"][1:] < table["tof_bicubic"][1:]).all()
+    before, now = (pictures_of(clip.hr(i), clip.lr(i), clip.luma_of(i), 4, "bicubic") for i in (1, 2))
+    expected = temporal.tof(now["bicubic"], now["hr"], before["bicubic"], before["hr"])
+    assert table["tof_bicubic"][2] == expected == score_motion(now, before)["tof_bicubic"]
+
+
+def test_steadiness_is_in_the_table_where_it_was_asked_for(collected):
+    scored = frames([20, np.inf, 22], [21, 60, 23]).assign(tof_bicubic=[np.nan, 0.5, 0.7], tof_deepsr=[np.nan, 0.25, 0.25])
+    result = collected((clip_of("steady", "a"), scored), (clip_of("other", "a"), frames([20], [21])))
+    assert result["tof_bicubic"].tolist()[:2] == pytest.approx([0.6, 0.6]) and result["psnr_bicubic"][0] == 21
+    assert result["tof_bicubic"].isna().tolist() == [False, False, True, True]
+    columns = list(result)
+    assert columns[columns.index("ssim_deepsr") + 1 :][:2] == ["tof_bicubic", "tof_deepsr"]
+    assert "warp_deepsr" not in columns and "temporal" not in columns
 
 
 @pytest.fixture
@@ -122,7 +153,7 @@ def toy_metric(monkeypatch):
 
 def test_a_metric_that_is_registered_is_in_every_table(toy_metric, collected):
     lr = degrade(FRAME, 4, "bicubic")
-    scores, _ = score_frame(FRAME, lr, luma(FRAME).astype(np.float32) / 255, 4, "bicubic", "rgb", 4)
+    scores, _ = score(FRAME, lr, luma(FRAME).astype(np.float32) / 255, 4, "bicubic", "rgb", 4)
     error = np.abs(upscale(lr, 4, "bicubic").astype(float) - FRAME)[4:-4, 4:-4].mean()
     assert scores["mae_bicubic"] == scores["mae_bicubic_rgb"] == pytest.approx(error)
     assert scores["mae_deepsr_y"] == pytest.approx(0, abs=1e-5) and scores["mae_lanczos"] > 0
@@ -201,7 +232,7 @@ def test_the_examples_of_a_clip_are_marked_and_pictured(tmp_path):
     assert table["example"].tolist() == ["", "", "worst", "best", ""]
     assert table["frame"].tolist() == [0, 1, 2, 3, 4]
     assert table["psnr_deepsr"][0] == np.inf and table["psnr_deepsr"][1] == pytest.approx(20)
-    assert set(pictures) == set(EXAMPLES) and len(EXAMPLES) == 8
+    assert set(pictures) == set(EXAMPLES) and len(EXAMPLES) == 11
     for which, i in (("best", 3), ("worst", 2)):
         assert np.array_equal(pictures[f"{which}_hr.png"], clip.hr(i))
         assert np.array_equal(pictures[f"{which}_lr.png"], clip.lr(i))
@@ -221,9 +252,22 @@ def test_examples_are_read_as_they_were_written(tmp_path):
         assert example["psnr_deepsr"] == pytest.approx(table["psnr_deepsr"][example["frame"]])
         assert example["psnr_bicubic"] == pytest.approx(table["psnr_bicubic"][example["frame"]])
         assert all(np.array_equal(example[picture], pictures[f"{which}_{picture}.png"]) for picture in PICTURES)
+    slices = read_slices(tmp_path / "clip.1.csv")
+    assert set(slices) == {"hr", "bicubic", "deepsr"}
+    assert all(np.array_equal(found, pictures[f"slice_{name}.png"]) for name, found in slices.items())
     (tmp_path / "clip.1/worst_lr.png").write_bytes(b"")
     with pytest.raises(InputError, match="worst_lr.png: is damaged; delete it and .*clip.1.csv"):
         read_examples(tmp_path / "clip.1.csv")
+
+
+def test_a_slice_is_the_middle_row_over_the_first_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(examples, "SLICE_FRAMES", 4)
+    clip = Clip()
+    _, pictures = clip.score(tmp_path / "checkpoint.npz")
+    bicubics = [upscale(clip.lr(i), 4, "bicubic") for i in range(4)]
+    coloured = [to_bgr(clip.luma_of(i), chroma(bicubics[i])) for i in range(4)]
+    for name, frames in (("hr", clip.frames[:4]), ("bicubic", bicubics), ("deepsr", coloured)):
+        assert np.array_equal(pictures[f"slice_{name}.png"], [frame[24] for frame in frames])
 
 
 def test_one_frame_may_be_the_best_and_the_worst(tmp_path):
@@ -245,16 +289,18 @@ def test_a_border_that_leaves_nothing_is_refused(tmp_path):
 # Going on after an interruption.
 
 
+@pytest.mark.parametrize("temporal", [False, True])
 @pytest.mark.parametrize("stop", [0, 1, 3, 4])
-def test_an_interrupted_scoring_goes_on_to_the_same_result(tmp_path, monkeypatch, caplog, stop):
+def test_an_interrupted_scoring_goes_on_to_the_same_result(tmp_path, monkeypatch, caplog, stop, temporal):
     caplog.set_level("INFO")
-    table, pictures = Clip().score(tmp_path / "other.npz")
+    table, pictures = Clip().score(tmp_path / "other.npz", temporal=temporal)
+    assert ("tof_deepsr" in table) == temporal
     monkeypatch.setattr(scoring, "SAVE_EVERY", 0)
     with pytest.raises(KeyboardInterrupt):
-        Clip().score(tmp_path / "checkpoint.npz", stop=stop)
+        Clip().score(tmp_path / "checkpoint.npz", stop=stop, temporal=temporal)
     clip = Clip()
-    again, same_pictures = clip.score(tmp_path / "checkpoint.npz")
-    assert clip.scored == list(range(stop, 5))
+    again, same_pictures = clip.score(tmp_path / "checkpoint.npz", temporal=temporal)
+    assert clip.scored == list(range(max(0, stop - 1) if temporal else stop, 5))  # the frame before, but not its scores
     assert (f"scoring continues at frame {stop}" in caplog.text) == (stop > 0)
     assert again.to_csv() == table.to_csv()
     assert set(same_pictures) == set(pictures)
@@ -308,6 +354,11 @@ def test_the_mean_of_frames_leaves_out_infinite_ones_and_counts_them():
     assert (means["psnr_bicubic"], means["psnr_deepsr"], infinite) == (25, 30, 1)  # 40 has no partner
     means, infinite = frame_mean(frames([20, 22], [np.inf, np.inf]))
     assert (means["psnr_deepsr"], infinite) == (np.inf, 2)
+
+
+def test_each_clip_needs_its_scores(tmp_path):
+    with pytest.raises(ValueError, match="shorter|longer"):
+        collect([clip_of("single", "a"), clip_of("single", "b")], [None])
 
 
 def test_means_over_frames_and_then_over_clips(collected):

@@ -1,4 +1,7 @@
-"""The frames of a clip that figures and the report show: those with the largest and the least gain over bicubic."""
+"""What figures and the report show of a clip: the frames with the largest and the least gain over bicubic, and slices.
+
+A slice is the row of pixels in the middle of the frame, over time: one row of the picture for each frame.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,12 @@ from deepsr.files import atomic
 from deepsr.tables import read_table
 
 PICTURES = ("hr", "lr", "bicubic", "deepsr")
-EXAMPLES = tuple(f"{which}_{picture}.png" for which in ("best", "worst") for picture in PICTURES)  # files of a scored clip
+SLICED = ("hr", "bicubic", "deepsr")
+SLICE_FRAMES = 100  # more than a figure can show
+EXAMPLES = (  # files of a scored clip
+    *(f"{which}_{picture}.png" for which in ("best", "worst") for picture in PICTURES),
+    *(f"slice_{picture}.png" for picture in SLICED),
+)
 
 
 def choose_examples(gains):
@@ -23,6 +31,19 @@ def choose_examples(gains):
     finite = np.isfinite(gains)
     best, worst = np.where(finite, gains, -np.inf).argmax(), np.where(finite, gains, np.inf).argmin()
     return {"best": int(best), "worst": int(worst)}
+
+
+def add_to_slices(kept, pictures):
+    """Add a frame's row of pixels to each slice in `kept`, {"slice_hr.png": uint8 (frames, W, 3), ...}, up to SLICE_FRAMES.
+
+    pictures: {"hr": uint8 BGR (H, W, 3), "bicubic": ..., "deepsr": ...}.
+    """
+    for name in SLICED:
+        picture = pictures[name]
+        slice_ = kept.get(f"slice_{name}.png", picture[:0])
+        if len(slice_) < SLICE_FRAMES:
+            middle = len(picture) // 2
+            kept[f"slice_{name}.png"] = np.concatenate([slice_, picture[middle : middle + 1]])
 
 
 def write_examples(folder, pictures):
@@ -44,8 +65,21 @@ def read_examples(scores):
         row = table[table["example"].str.contains(which, na=False)].iloc[0]  # one frame may be "best worst"
         examples[which] = {"frame": int(row["frame"]), **row[["psnr_bicubic", "psnr_deepsr"]]}
         for picture in PICTURES:
-            path = folder / f"{which}_{picture}.png"
-            examples[which][picture] = cv2.imread(str(path))
-            if examples[which][picture] is None:
-                raise InputError(f"{path}: is damaged; delete it and {scores}, and run again.")
+            examples[which][picture] = _read(folder / f"{which}_{picture}.png", scores)
     return examples
+
+
+def read_slices(scores):
+    """A scored clip's slices, {"hr": uint8 (frames, W, 3) BGR, "bicubic": ..., "deepsr": ...}. scores: see `read_examples`.
+
+    Raises InputError if a file is damaged.
+    """
+    folder = Path(scores).with_suffix("")
+    return {picture: _read(folder / f"slice_{picture}.png", scores) for picture in SLICED}
+
+
+def _read(path, scores):
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise InputError(f"{path}: is damaged; delete it and {scores}, and run again.")
+    return picture

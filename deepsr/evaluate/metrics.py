@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from deepsr.evaluate import temporal
+
 METHODS = {"bicubic": "bicubic", "deepsr": "DeepSR", "lanczos": "Lanczos"}  # what enlarges a frame, and its name for people
 COLOR_SPACES = {"y": "Y", "y_matlab": "Y in MATLAB's range", "rgb": "RGB"}  # see `in_color_space`
 WINDOW, SIGMA = 11, 1.5  # of SSIM, Wang et al., IEEE TIP 2004, section III-B
@@ -21,7 +23,8 @@ class Metric:
 
     function: (a, b, border) -> float of two float images of one shape, (H, W) or (H, W, 3), values 0..1, after `border`
     pixels have been cut off at each side; title, unit ("" if there is none) and form (a number format) are for people;
-    better: "higher" or "lower".
+    better: "higher" or "lower". A temporal metric is computed where `evaluation: temporal` asks for it, from each frame and
+    the one before it, by a function of other arguments (deepsr.evaluate.temporal); a clip's first frame has none.
     """
 
     title: str
@@ -29,6 +32,7 @@ class Metric:
     unit: str
     form: str
     better: str
+    temporal: bool = False
 
 
 def psnr(a, b, border=0, peak=1.0):
@@ -71,6 +75,8 @@ def ssim(a, b, border=0, peak=1.0):
 METRICS = {
     "psnr": Metric("PSNR", psnr, "dB", ".2f", "higher"),
     "ssim": Metric("SSIM", ssim, "", ".4f", "higher"),
+    "tof": Metric("tOF", temporal.tof, "pixels", ".3f", "lower", temporal=True),
+    "warp": Metric("warping error", temporal.warping_error, "grey levels", ".2f", "lower", temporal=True),
 }
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 from deepsr.data.degradation import lanczos, upscale
 from deepsr.data.frames import luma
 from deepsr.errors import InputError
-from deepsr.evaluate.examples import PICTURES, choose_examples
-from deepsr.evaluate.metrics import COLOR_SPACES, METRICS, chroma, in_color_space, to_bgr
+from deepsr.evaluate.examples import PICTURES, add_to_slices, choose_examples
+from deepsr.evaluate.metrics import COLOR_SPACES, METHODS, METRICS, chroma, in_color_space, to_bgr
 from deepsr.files import atomic
 from deepsr.progress import progress
 
@@ -19,67 +19,100 @@ SAVE_EVERY = 60  # seconds between two checkpoints
 log = logging.getLogger("deepsr")
 
 
-def score_frame(hr, lr, predicted, scale, degradation, color_space, border):
-    """Scores of one frame and its pictures.
+def pictures_of(hr, lr, predicted, scale, degradation):
+    """The pictures of a frame, uint8 (H, W, 3) BGR, by name: hr, bicubic, deepsr, lanczos, and lr, (H/scale, W/scale, 3).
 
-    hr, lr: uint8 BGR, (H, W, 3) and (H/scale, W/scale, 3); predicted: the network's luma, float32 (H, W) in [0, 1].
-    Its colour comes from the bicubic enlargement, as networks for luma are used.
-    Returns ({"psnr_bicubic": dB, ..., "ssim_deepsr_rgb": ...}, {"bicubic": uint8 BGR, "deepsr": uint8 BGR}). Unmarked
-    scores are in `color_space`; all are taken `border` pixels inside the frame.
+    hr, lr: these pictures; predicted: the network's luma, float32 (H, W) in [0, 1]. Its colour comes from the bicubic
+    enlargement, as networks for luma are used.
     """
-    bicubic, sharper = upscale(lr, scale, degradation), lanczos(lr, scale)
-    pictures = {"bicubic": bicubic, "deepsr": to_bgr(predicted, chroma(bicubic)), "lanczos": sharper}
-    lumas = {"bicubic": luma(bicubic) / 255.0, "deepsr": predicted, "lanczos": luma(sharper) / 255.0}
+    bicubic = upscale(lr, scale, degradation)
+    deepsr = to_bgr(predicted, chroma(bicubic))
+    return {"hr": hr, "lr": lr, "bicubic": bicubic, "deepsr": deepsr, "lanczos": lanczos(lr, scale)}
+
+
+def score_frame(pictures, predicted, color_space, border):
+    """Scores of a frame by all metrics but the temporal ones: {"psnr_bicubic": dB, ..., "ssim_deepsr_rgb": ...}.
+
+    pictures: of `pictures_of`; predicted: the network's luma, which is not rounded as its picture is. Unmarked scores are in
+    `color_space`; all are taken `border` pixels inside the frame.
+    """
+    lumas = {method: luma(pictures[method]) / 255.0 for method in METHODS} | {"deepsr": predicted}
     scores = {}
     for space in COLOR_SPACES:
-        truth = in_color_space(luma(hr) / 255.0, hr, space)
-        for method, picture in pictures.items():
+        truth = in_color_space(luma(pictures["hr"]) / 255.0, pictures["hr"], space)
+        for method in METHODS:
             if method == "lanczos" and space != color_space:
                 continue
-            shown = in_color_space(lumas[method], picture, space)
+            shown = in_color_space(lumas[method], pictures[method], space)
             for name, metric in METRICS.items():
+                if metric.temporal:
+                    continue
                 value = metric.function(shown, truth, border)
                 scores[f"{name}_{method}_{space}"] = value
                 if space == color_space:
                     scores[f"{name}_{method}"] = value
-    return scores, {"bicubic": bicubic, "deepsr": pictures["deepsr"]}
+    return scores
+
+
+def score_motion(pictures, before):
+    """Scores of a frame by the temporal metrics: {"tof_bicubic": pixels, ...}. All are NaN if there is no frame before it.
+
+    pictures, before: of this frame and of the one before it, or None.
+    """
+    return {
+        f"{name}_{method}": metric.function(pictures[method], pictures["hr"], before[method], before["hr"])
+        if before
+        else float("nan")
+        for name, metric in METRICS.items()
+        if metric.temporal
+        for method in ("bicubic", "deepsr")
+    }
 
 
 def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
-    """Scores of all frames of a clip, and the pictures of its examples.
+    """Scores of all frames of a clip, and pictures of it.
 
     clip: deepsr.data.sequence.Sequence; drafts[i]: the network's input for frame i; predict(drafts) -> the network's luma,
-    float32 (H, W) in [0, 1]; settings: what else `score_frame` takes, by name.
+    float32 (H, W) in [0, 1]; settings: scale, degradation, color_space, border, and temporal (whether the temporal metrics
+    are wanted).
     checkpoint: path of an npz file that is written now and then, from which a scoring that was killed goes on, to the same
     result; deleting it is for the caller, once the result is written. made_from: text that tells all that the scores depend
     on; a checkpoint that was made from anything else is not used.
     Returns (DataFrame with `frame`, the scores and `example` ("", "best", "worst" or "best worst"), a row per frame;
     {name in examples.EXAMPLES: uint8 BGR}). Raises InputError if the border leaves nothing of the frames.
     """
-    if 2 * settings["border"] >= min(clip.height, clip.width):
-        raise InputError(
-            f"config: evaluation.border: {settings['border']} leaves nothing of {clip.width}x{clip.height} frames."
-        )
-    rows, pictures = _resume(checkpoint, made_from)
+    scale, degradation, color_space, border, temporal = map(
+        settings.get, ("scale", "degradation", "color_space", "border", "temporal")
+    )
+    if 2 * border >= min(clip.height, clip.width):
+        raise InputError(f"config: evaluation.border: {border} leaves nothing of {clip.width}x{clip.height} frames.")
+
+    def enlarge(i):
+        predicted = predict(drafts[i])
+        return predicted, pictures_of(clip.hr(i), clip.lr(i), predicted, scale, degradation)
+
+    rows, kept = _resume(checkpoint, made_from)
     gains = np.full(len(clip), np.nan)
     gains[: len(rows)] = [row["psnr_deepsr"] - row["psnr_bicubic"] for row in rows]
+    before = enlarge(len(rows) - 1)[1] if rows and temporal else None  # a checkpoint does not hold it
     saved = time.monotonic()
     for i in progress(range(len(rows), len(clip)), desc="frames", unit="frame", initial=len(rows), total=len(clip)):
-        hr, lr = clip.hr(i), clip.lr(i)
-        scores, enlarged = score_frame(hr, lr, predict(drafts[i]), **settings)
-        rows.append(scores)
+        predicted, pictures = enlarge(i)
+        scores = score_frame(pictures, predicted, color_space, border)
+        rows.append(scores | (score_motion(pictures, before) if temporal else {}))
+        before = pictures
         gains[i] = scores["psnr_deepsr"] - scores["psnr_bicubic"]
-        frame = {"hr": hr, "lr": lr, **enlarged}
         for which, example in choose_examples(gains[: i + 1]).items():
             if example == i:
-                pictures |= {f"{which}_{picture}.png": frame[picture] for picture in PICTURES}
+                kept |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
+        add_to_slices(kept, pictures)
         if time.monotonic() - saved >= SAVE_EVERY:
-            _save(checkpoint, made_from, rows, pictures)
+            _save(checkpoint, made_from, rows, kept)
             saved = time.monotonic()
     table = pd.DataFrame({"frame": range(len(rows))}).join(pd.DataFrame(rows))
     chosen = choose_examples(gains)
     table["example"] = [" ".join(which for which in chosen if chosen[which] == i) for i in table["frame"]]
-    return table, pictures
+    return table, kept
 
 
 def _save(path, made_from, rows, pictures):

@@ -11,7 +11,10 @@ TEXT = ("experiment", "dataset", "drafts", "sequence", "network", "degradation",
 
 
 def leading_columns():
-    """The table's columns in order, but for the scores marked with a colour space, which follow them."""
+    """The table's columns in order, but for the scores marked with a colour space, which follow them.
+
+    A temporal metric's are there only if an experiment asks for them.
+    """
     main = [f"{name}_{method}" for name in METRICS for method in METHODS if method != "lanczos"]
     main.insert(main.index("psnr_deepsr") + 1, "gain")
     others = [f"{name}_lanczos" for name in METRICS]
@@ -23,17 +26,23 @@ def frame_mean(scores):
     """Mean of each score over a clip's frames, and how many frames were left out because a score was infinite there.
 
     scores: DataFrame, a row per frame. A frame without error has an infinite PSNR, which would swallow the mean: the means
-    are over the frames where no score is infinite, and are infinite only if there is none.
+    are over the frames where no score is infinite, and are infinite only if there is none. Temporal scores are finite; their
+    means are over all frames but the first, which has none before it.
     """
-    scores = scores[score_columns(scores)]
+    temporal = score_columns(scores, temporal=True)
+    motion, scores = scores[temporal].iloc[1:], scores[score_columns(scores)].drop(columns=temporal)
     infinite = np.isinf(scores).any(axis=1)
     used = scores if infinite.all() else scores[~infinite]
-    return used.mean(skipna=False).to_dict(), int(infinite.sum())
+    return used.mean(skipna=False).to_dict() | motion.mean(skipna=False).to_dict(), int(infinite.sum())
 
 
-def score_columns(table):
-    """Names of the columns that hold a metric's values, whatever the method and the colour space."""
-    return [column for column in table if column.startswith(tuple(f"{name}_" for name in METRICS))]
+def score_columns(table, temporal=None):
+    """Names of the columns that hold a metric's values, whatever the method and the colour space.
+
+    temporal: True or False asks for the temporal metrics or for the others only.
+    """
+    names = tuple(f"{name}_" for name, metric in METRICS.items() if temporal in (None, metric.temporal))
+    return [column for column in table if column.startswith(names)]
 
 
 def collect(facts, paths):
@@ -45,7 +54,8 @@ def collect(facts, paths):
     rows = []
     for clip, path in zip(facts, paths, strict=True):
         row = {key: clip[key] for key in ("experiment", "dataset", "sequence", "scale", "network", "degradation")}
-        row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"], **clip["evaluation"]}
+        row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"]}
+        row |= {key: clip["evaluation"][key] for key in ("color_space", "border")}
         row |= {"frames": 0, "infinite_frames": 0}
         if path is not None:
             scores = read_table(path, ["frame"])
@@ -76,7 +86,7 @@ def with_means(rows):
     for _, group in clips.groupby(["experiment", "dataset"], sort=False):
         mean = {**group.iloc[0], **group[numbers].mean(skipna=False), "sequence": "mean"}
         every += [*group.to_dict("records"), mean | group[["frames", "infinite_frames"]].sum().to_dict()]
-    leading = leading_columns()
+    leading = [column for column in leading_columns() if column in clips]
     return pd.DataFrame(every)[leading + sorted(set(clips) - set(leading))]
 
 

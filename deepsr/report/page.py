@@ -43,11 +43,6 @@ CHARTS = {  # title and caption, behind those of the metrics
         "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
         "how much gain.",
     ),
-    "workflow": (
-        "The workflow",
-        "The rules that were run, and which one's output each of them reads. An arrow is left out where a longer way leads "
-        "to the same rule.",
-    ),
 }
 CROPS = (
     "Above, the clip's frame with the largest gain, and in it the window where DeepSR gains most; below, the frame with the "
@@ -55,30 +50,36 @@ CROPS = (
     "flat areas nothing can be seen). Under each picture the PSNR of Y in the window. Bright spots in the error maps are "
     "errors; both maps have one scale."
 )
+FLICKER = (
+    "The row of pixels in the middle of the frame, one line for each frame: time runs down. What stands still is upright, "
+    "what moves is slanted, and what flickers is striped across."
+)
 
 
-def columns():
+def columns(table):
     """The table's columns on the page: {name: (title, number format)}."""
     scores = {
         f"{name}_{method}": (f"{metric.title} {title}", metric.form)
         for name, metric in METRICS.items()
         for method, title in METHODS.items()
+        if f"{name}_{method}" in table
     }
     text = {"experiment": ("experiment", ""), "sequence": ("clip", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
     return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
 
 
-def render(table, provenance, used, charts, crops, examples):
+def render(table, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
     table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
     charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
+    flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
     texts = {name: (f"{metric.title} per clip", BARS) for name, metric in METRICS.items()} | CHARTS
-    parts = []
+    parts, shown = [], columns(table)
     for oracle in (False, True):
         rows = table[table["oracle"] == oracle]
         names = set(rows["experiment"])
@@ -86,7 +87,7 @@ def render(table, provenance, used, charts, crops, examples):
             parts.append(
                 {
                     "oracle": oracle,
-                    "rows": [_cells(row) for _, row in rows.iterrows()],
+                    "rows": [_cells(row, shown) for _, row in rows.iterrows()],
                     "best": _best(rows),
                     "sliders": [
                         _slider(key, which, e)
@@ -106,10 +107,12 @@ def render(table, provenance, used, charts, crops, examples):
     )
     return environment.get_template("page.html").render(
         parts=parts,
-        metrics=METRICS.values(),
-        columns=[(title, bool(form)) for title, form in columns().values()],
+        metrics=[metric for name, metric in METRICS.items() if f"{name}_deepsr" in table],
+        columns=[(title, bool(form)) for title, form in shown.values()],
         charts=[(*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts],
         crops_caption=CROPS,
+        flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
+        flicker_caption=FLICKER,
         provenance=provenance,
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
@@ -142,10 +145,13 @@ def duration(seconds):
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
-def _cells(row):
-    """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by."""
+def _cells(row, shown):
+    """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by.
+
+    shown: of `columns`.
+    """
     cells = []
-    for key, (_, form) in columns().items():
+    for key, (_, form) in shown.items():
         value = row[key]
         if not form:
             cells.append((value, None))

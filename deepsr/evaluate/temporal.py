@@ -1,0 +1,53 @@
+"""How steady an enlarged video is: metrics of two consecutive frames.
+
+All functions take four pictures of one shape, uint8 (H, W, 3) BGR: a frame as it is shown and its ground truth, and then the
+same of the frame before it. A still video scores 0 (0.2 grey levels by the warping error, since its flow is not quite 0).
+"""
+
+import cv2
+import numpy as np
+
+
+def optical_flow(start, end):
+    """Farneback's flow, float32 (H, W, 2) in pixels: what is at p in `start` is at p + flow[p] in `end`. uint8 BGR pictures.
+
+    Its settings are those of TecoGAN's metric.
+    """
+    grey = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (start, end)]
+    return cv2.calcOpticalFlowFarneback(
+        *grey, None, pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0
+    )
+
+
+def tof(shown, truth, shown_before, truth_before):
+    """Mean distance in pixels between the optical flow of the enlarged video and that of the true one.
+
+    The metric tOF of TecoGAN (Chu et al., "Learning temporal coherence via self-supervision for GAN-based video generation",
+    ACM TOG 2020, section 5.1) as their code computes it, in a window in the frame's middle whose sides are the largest
+    multiples of 32 that leave at least 16 pixels. (They leave out a clip's first and last two frames; here all count.)
+    NaN if a side is shorter than 48 pixels.
+    """
+    height, width = ((side - 16) // 32 * 32 for side in truth.shape[:2])
+    if min(height, width) <= 0:
+        return float("nan")
+    top, left = (truth.shape[0] - height) // 2, (truth.shape[1] - width) // 2
+    difference = optical_flow(shown_before, shown) - optical_flow(truth_before, truth)
+    return float(np.linalg.norm(difference[top : top + height, left : left + width], axis=-1).mean())
+
+
+def warping_error(shown, truth, shown_before, truth_before):
+    """Root mean square difference in grey levels between a frame and the one before it, moved along the true video's flow.
+
+    After Lai et al., "Learning blind video temporal consistency", ECCV 2018, section 4.2, with Farneback's flow for
+    FlowNet2's. Pixels that the frame before does not show are left out: those outside it, and those where the flow there and
+    back does not return (Ruder et al., GCPR 2016, equation 5). NaN if none is left.
+    """
+    back, there = optical_flow(truth, truth_before), optical_flow(truth_before, truth)
+    height, width = truth.shape[:2]
+    source = back + np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32)
+    returned = cv2.remap(there, source, None, cv2.INTER_LINEAR)
+    astray = ((back + returned) ** 2).sum(-1) > 0.01 * (back**2 + returned**2).sum(-1) + 0.5
+    inside = ((source >= 0) & (source <= (width - 1, height - 1))).all(-1)
+    moved = cv2.remap(shown_before, source, None, cv2.INTER_LINEAR)
+    errors = (shown.astype(np.float64) - moved)[inside & ~astray]
+    return float(np.sqrt(np.mean(errors**2))) if errors.size else float("nan")

@@ -1,0 +1,28 @@
+"""Slices of a clip over time, in which flicker can be seen."""
+
+from matplotlib.figure import Figure
+
+from deepsr.report import style
+
+SLICE_WIDTH = 400  # pixels in the frame's middle; of more, a page of a book or a phone could not show each
+
+
+def plot_flicker(title, truth, bicubic, networks):
+    """A row of pixels over time, of the ground truth, bicubic and each network, one picture below the other.
+
+    truth, bicubic: slices, uint8 (frames, W, 3) BGR, a row of pixels for each frame; networks: {experiment: (oracle, its
+    slice)}.
+    """
+    slices = {"HR (ground truth)": (False, truth), "bicubic": (False, bicubic)}
+    slices |= dict(sorted(networks.items(), key=lambda item: item[1][0]))  # honest ones first
+    figure = Figure(figsize=(style.WIDTH, 0.3 + 0.95 * len(slices)), layout="constrained")
+    parts = figure.subfigures(len(slices), 1)
+    for part, (name, (oracle, picture)) in zip(parts, slices.items(), strict=True):
+        part.set_facecolor(style.TINT if oracle else "white")
+        axes = part.subplots()
+        left = max(0, picture.shape[1] - SLICE_WIDTH) // 2
+        axes.imshow(picture[:, left : left + SLICE_WIDTH, ::-1], aspect="auto", interpolation="nearest")
+        axes.set_title(f"{name}: {style.ORACLE}" if oracle else name)
+        axes.set(xticks=[], yticks=[0, len(picture) - 1], ylabel="frame")
+    figure.suptitle(title, weight="bold", x=0.01, ha="left", fontsize=10)
+    return figure
