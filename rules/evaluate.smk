@@ -49,8 +49,6 @@ rule evaluate_clip:
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     log:
         "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/evaluate_clip/{experiment}/{dataset}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 2
@@ -76,8 +74,6 @@ rule collect_psnr:
         table="results/psnr.csv",
     log:
         "results/logs/collect_psnr.log",
-    benchmark:
-        "results/benchmarks/collect_psnr.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"

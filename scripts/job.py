@@ -6,10 +6,13 @@ import os
 import resource
 import signal
 import sys
+import time
 from contextlib import contextmanager
 
 from deepsr.errors import InputError
 from deepsr.files import UNWRITABLE
+
+STARTED = time.monotonic()
 
 
 def end_with_parent():
@@ -59,7 +62,8 @@ def job(snakemake):
         set_threads(snakemake.threads)
         yield log
         terminal.setLevel(logging.WARNING)  # what follows is for the log alone
-        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # read by report.page, show_failures
+        # read by deepsr.report.page and by show_failures
+        log.info("took %.1f s, used %.1f s of CPU and at most %d MB of memory", time.monotonic() - STARTED, *used())
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
