@@ -32,7 +32,8 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-snakemake_internals.release_stale_locks()
+if not snakemake_internals.is_dry_run(workflow):
+    snakemake_internals.release_stale_locks()
 
 DEFAULT_CONFIG = "config/config.yaml"
 # A config file that names its own data sets or experiments (--configfile) is used alone.

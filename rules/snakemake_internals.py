@@ -42,6 +42,14 @@ def forget_submission():
     SUBMITTING.unlink(missing_ok=True)
 
 
+def is_dry_run(workflow):
+    """Whether this run only plans.
+
+    Hole: no means is documented. If it goes away: let dry runs remove stale locks, too.
+    """
+    return workflow.output_settings.dryrun
+
+
 def release_stale_locks(folder=FOLDER):
     """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
 
@@ -50,7 +58,7 @@ def release_stale_locks(folder=FOLDER):
     of the operating system's, which ends with its process: who can have that lock alone knows that the files are stale.
     On file systems that other machines may use, such locks need not reach there, and after a run that submitted jobs these
     may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock.
-    Called before the rules are read, when it is not known yet whether this is a dry run; Snakemake locks later.
+    Called before the rules are read; Snakemake locks later.
     If the locks' folder gets another name: nothing is removed, and --unlock is needed.
     """
     folder = Path(folder)

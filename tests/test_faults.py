@@ -138,6 +138,8 @@ def test_locks_of_a_run_that_submitted_jobs_stay(finished, copy_of):
     done = project.run(TABLE, "--forceall", check=False)
     assert done.returncode and "--unlock" in done.stdout
     (project.path / ".snakemake/submitting").unlink()
+    project.run("-n", TABLE)
+    assert lock.exists()  # planning alone removes nothing
     project.run(TABLE)
     assert not lock.exists()
 

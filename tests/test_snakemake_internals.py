@@ -20,6 +20,7 @@ configfile: "config.yaml"
 
 print("files", list(map(str, internals.config_files(workflow))), flush=True)
 print("records", internals.has_records(), flush=True)
+print("dry run", internals.is_dry_run(workflow), flush=True)
 
 onstart:
     internals.note_submission(workflow)
@@ -115,6 +116,11 @@ def test_config_files(snakemake):
 def test_records(snakemake):
     assert "records False" in snakemake("first")[1]
     assert "records True" in snakemake("first")[1]
+
+
+def test_dry_runs_are_told(snakemake):
+    assert "dry run False" in snakemake("first")[1]
+    assert "dry run True" in snakemake("first", "--dry-run")[1]
 
 
 def test_what_follows_a_failed_job_is_unfinished(snakemake):
