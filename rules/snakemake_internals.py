@@ -6,10 +6,13 @@ tests/test_snakemake_internals.py runs each with the oldest and the newest Snake
 
 import fcntl
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from short_log import ShortLog
+from snakemake.logging import logger
 
 FOLDER = Path(".snakemake")
 SUBMITTING = FOLDER / "submitting"
@@ -97,6 +100,19 @@ def planned_files(workflow, kind):
     If it goes away: leave out results/psnr_incomplete.csv and what failed jobs' logs end with.
     """
     return {str(file) for job in workflow.dag.needrun_jobs() for file in getattr(job, kind)}
+
+
+def shorten_log(workflow):
+    """Called when a run starts: where the profile or the user is quiet about rules, lines of our own tell how far it is.
+
+    Hole: a run prints ten lines for each job, and only `quiet: all`, which hides errors, too, leaves out "Select jobs to
+    execute...". Documented are plugins, which are packages that each user would have to install. If it goes away: leave it
+    out, and a run prints more.
+    """
+    if any(kind.name == "RULES" for kind in workflow.output_settings.quiet or ()):
+        jobs = list(workflow.dag.needrun_jobs())
+        minutes = {job.rule.name: job.resources.get("runtime", 1) for job in {job.rule.name: job for job in jobs}.values()}
+        logger.addFilter(ShortLog(Counter(job.rule.name for job in jobs), minutes))
 
 
 def mark_followers_unfinished(workflow):

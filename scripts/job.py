@@ -46,14 +46,13 @@ def quiet():
 
 @contextmanager
 def job(snakemake):
-    """Run a rule's work: messages go to the rule's log and the terminal, InputErrors end it with one sentence."""
+    """Run a rule's work: messages go to its log, warnings to the terminal, too; an InputError ends it in one sentence."""
     log = logging.getLogger("deepsr")
     log.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.WARNING)
     subject = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     terminal.setFormatter(logging.Formatter("%(subject)s: %(message)s", defaults={"subject": subject}))
-    if sys.stderr.isatty():  # there it is a bar
-        terminal.addFilter(lambda record: not getattr(record, "progress", False))
     log.addHandler(terminal)
     try:
         file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
@@ -61,7 +60,6 @@ def job(snakemake):
         log.addHandler(file)
         set_threads(snakemake.threads)
         yield log
-        terminal.setLevel(logging.WARNING)  # what follows is for the log alone
         # read by deepsr.report.page and by show_failures
         log.info("took %.1f s, used %.1f s of CPU and at most %d MB of memory", time.monotonic() - STARTED, *used())
     except InputError as error:
