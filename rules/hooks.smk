@@ -12,6 +12,7 @@ import time
 
 PLANNED = set()  # files that this run makes
 STARTED = time.time()
+LOOKED_AT = r"results/(psnr\.csv|report\.html|lr/.*\.csv|videos/[^/]+\.(mp4|png))"
 LONGEST_TABLE = 30  # rows that the terminal shows; of a longer one the means
 
 
@@ -22,8 +23,7 @@ def tell_results():
 
         table = read_psnr("results/psnr.csv")
         print(summary(table if len(table) <= LONGEST_TABLE else table[table["mean"]]), file=sys.stderr)
-    videos = sorted(path for path in PLANNED if re.fullmatch(r"results/videos/[^/]+\.(mp4|png)", path))
-    made = [path for path in ("results/psnr.csv", "results/report.html") if path in PLANNED] + videos
+    made = sorted(path for path in PLANNED if re.fullmatch(LOOKED_AT, path))
     if made:
         print(f"Results: {', '.join(made)}", file=sys.stderr)
 
