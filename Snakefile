@@ -16,6 +16,7 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/video_common.smk"
 include: "rules/video.smk"
+include: "rules/hooks.smk"
 
 
 rule all:

@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deepsr.report.page import read_benchmarks  # noqa: E402
+from deepsr.report.page import read_usage  # noqa: E402
 
 
 def make_clip(folder, frames, width, height):
@@ -65,7 +65,7 @@ def snakemake(folder, clips, *arguments):
 
 def jobs(folder, rule):
     """Seconds and peak MB of the largest job of a rule."""
-    used = read_benchmarks(folder / "results/benchmarks", folder / "results/logs")
+    used = read_usage(folder / "results/logs")
     return used.loc[used["rule"] == rule, ["seconds", "peak_mb"]].max()
 
 

@@ -24,7 +24,7 @@ class _Lines(tqdm):
         now = time.monotonic()
         if now - self._logged >= LOG_EVERY:
             self._logged = now
-            log.info(self.format_meter(**{**self.format_dict, "ncols": 0}).strip(), extra={"progress": True})
+            log.info(self.format_meter(**{**self.format_dict, "ncols": 0}).strip())
 
     def clear(self, nolock=False):
         if sys.stderr.isatty():

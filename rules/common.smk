@@ -5,10 +5,7 @@ Needs: config (config/config.schema.yaml describes it).
 Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
 """
 
-import os
-import re
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +30,8 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-snakemake_internals.release_stale_locks()
+if not snakemake_internals.is_dry_run(workflow):
+    snakemake_internals.release_stale_locks()
 
 DEFAULT_CONFIG = "config/config.yaml"
 # A config file that names its own data sets or experiments (--configfile) is used alone.
@@ -165,27 +163,6 @@ def start_contents(wildcards):
 def absent(names):
     """Regular expression of those names that have no file in data/reds."""
     return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
-
-
-STARTED = time.time()
-
-
-def show_failures(logs):
-    """Print how the log of each job ends that this run has begun and not finished; scripts/job.py writes the logs."""
-    for log in sorted(filter(os.path.exists, logs)):
-        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
-        if os.path.getmtime(log) >= STARTED and not (lines and re.search("used .* s of CPU", lines[-1])):
-            end = f"Its log ends: {lines[-1]}" if lines else "It was killed, perhaps for too much memory."
-            print(f"{log}: the job failed. {end}", file=sys.stderr)
-
-
-onstart:
-    snakemake_internals.note_submission(workflow)
-    snakemake_internals.mark_followers_unfinished(workflow)
-
-
-onsuccess:
-    snakemake_internals.forget_submission()
 
 
 wildcard_constraints:

@@ -18,8 +18,6 @@ rule fetch_demo:
         video="data/demo/{video}",
     log:
         "results/logs/fetch_demo/{video}.log",
-    benchmark:
-        "results/benchmarks/fetch_demo/{video}.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -37,13 +35,8 @@ rule extract_frames:
         frames="results/frames/demo/{clip}.zip",
     log:
         "results/logs/extract_frames/{clip}.log",
-    benchmark:
-        "results/benchmarks/extract_frames/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
     params:
         shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
         code=code("extract_frames"),
@@ -57,8 +50,6 @@ rule fetch_reds:
         archive="data/reds/{archive}.zip",
     log:
         "results/logs/fetch_reds/{archive}.log",
-    benchmark:
-        "results/benchmarks/fetch_reds/{archive}.tsv"
     wildcard_constraints:
         archive=absent(reds.ARCHIVES),
     localrule: True
@@ -76,8 +67,6 @@ rule fetch_reds_clip:
         clip="data/reds/{archive_clip}.zip",
     log:
         "results/logs/fetch_reds_clip/{archive_clip}.log",
-    benchmark:
-        "results/benchmarks/fetch_reds_clip/{archive_clip}.tsv"
     wildcard_constraints:
         archive_clip=absent(f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]),
     localrule: True
@@ -101,13 +90,8 @@ rule index_clip:
         index="results/clips/{dataset}/{clip}.json",
     log:
         "results/logs/index_clip/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/index_clip/{dataset}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
     params:
         clip=lambda wildcards: DATASETS[wildcards.dataset].location(wildcards.clip),
         contents=clip_contents,
@@ -127,15 +111,10 @@ rule compare_lr:
         table="results/lr/{dataset}_x{scale}/{clip}.csv",
     log:
         "results/logs/compare_lr/{dataset}_x{scale}/{clip}.log",
-    benchmark:
-        "results/benchmarks/compare_lr/{dataset}_x{scale}/{clip}.tsv"
     wildcard_constraints:
         scale="[234]",
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
     params:
         scale=lambda wildcards: int(wildcards.scale),
         code=code("compare_lr"),

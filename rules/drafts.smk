@@ -15,13 +15,8 @@ rule choose_patches:
         patches="results/patches/{dataset}/{patches}/{clip}.csv",
     log:
         "results/logs/choose_patches/{dataset}/{patches}/{clip}.log",
-    benchmark:
-        "results/benchmarks/choose_patches/{dataset}/{patches}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
     params:
         scale=lambda wildcards: PATCHES[wildcards.patches]["scale"],
         patches=lambda wildcards: PATCHES[wildcards.patches]["patches"],
@@ -41,8 +36,6 @@ rule make_drafts:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
     log:
         "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
-    benchmark:
-        "results/benchmarks/make_drafts/{dataset}/{drafts}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:

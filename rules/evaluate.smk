@@ -5,10 +5,7 @@ Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{cli
 Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
        results/experiments/{experiment}/{dataset}/{clip}/{example}.png   the frames with the largest and least gain
        results/psnr.csv
-       results/psnr_incomplete.csv   in its place, after a failure: what there is, and what is missing
 """
-
-import sys
 
 from deepsr.data.overlap import training_clips
 from deepsr.evaluate.examples import EXAMPLES
@@ -33,7 +30,7 @@ USED = list(
         [used for name in EXPERIMENTS for used in training_clips(name, EXPERIMENTS, DATASETS)] + [clip[1:] for clip in CLIPS]
     )
 )  # (data set, clip) of all clips that are trained on or scored
-INCOMPLETE = "results/psnr_incomplete.csv"
+INCOMPLETE = "results/psnr_incomplete.csv"  # written by hooks.smk after a failure
 
 
 rule evaluate_clip:
@@ -49,8 +46,6 @@ rule evaluate_clip:
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     log:
         "results/logs/evaluate_clip/{experiment}/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/evaluate_clip/{experiment}/{dataset}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 2
@@ -76,8 +71,6 @@ rule collect_psnr:
         table="results/psnr.csv",
     log:
         "results/logs/collect_psnr.log",
-    benchmark:
-        "results/benchmarks/collect_psnr.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -89,22 +82,3 @@ rule collect_psnr:
         code=code("collect_psnr"),
     script:
         "../scripts/collect_psnr.py"
-
-
-onerror:
-    snakemake_internals.forget_submission()
-    show_failures(snakemake_internals.planned_files(workflow, "log"))
-    # Scores that an earlier run left behind do not count where this run would have made them anew.
-    waiting = snakemake_internals.planned_files(workflow, "output")
-    paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
-    if "results/psnr.csv" in waiting and None in paths:
-        Path(INCOMPLETE).unlink(missing_ok=True)
-        missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
-        if len(missing) < len(paths):
-            from deepsr.evaluate.table import incomplete
-
-            incomplete(ROWS, paths).to_csv(INCOMPLETE, index=False, float_format="%.4f")
-            if Path("results/psnr.csv").exists():
-                print("results/psnr.csv is of an earlier run.", file=sys.stderr)
-            shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
-            print(f"{INCOMPLETE}: {len(missing)} of {len(paths)} clips are missing: {shown}.", file=sys.stderr)

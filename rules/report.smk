@@ -56,8 +56,6 @@ rule plot_scores:
         svg="results/figures/{chart}.svg",
     log:
         "results/logs/plot_scores/{chart}.log",
-    benchmark:
-        "results/benchmarks/plot_scores/{chart}.tsv"
     wildcard_constraints:
         chart="|".join(SCORE_CHARTS),
     localrule: True
@@ -82,8 +80,6 @@ rule plot_training:
         svg="results/figures/training.svg",
     log:
         "results/logs/plot_training.log",
-    benchmark:
-        "results/benchmarks/plot_training.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -105,13 +101,10 @@ rule plot_crops:
         svg="results/figures/crops/{experiment}/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_crops/{experiment}/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/plot_crops/{experiment}/{dataset}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
         mem_mb=growing(1000),
-        runtime=growing(10),
     params:
         oracle=lambda wildcards: is_oracle(settings_of(wildcards)["drafts"]),
         crop=config["figures"]["crop"],
@@ -135,8 +128,6 @@ rule plot_flicker:
         svg="results/figures/flicker/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_flicker/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/plot_flicker/{dataset}/{clip}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -160,8 +151,6 @@ rule write_provenance:
         provenance="results/provenance.json",
     log:
         "results/logs/write_provenance.log",
-    benchmark:
-        "results/benchmarks/write_provenance.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -189,15 +178,12 @@ rule make_report:
         benchmarks="results/benchmarks.csv",
     log:
         "results/logs/make_report.log",
-    benchmark:
-        "results/benchmarks/make_report.tsv"
     localrule: True
     conda:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
         scored_clips=SCORED_CLIPS,
-        benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
         logs="results/logs",
         template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),
         code=code("make_report"),

@@ -6,10 +6,13 @@ tests/test_snakemake_internals.py runs each with the oldest and the newest Snake
 
 import fcntl
 import shutil
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from short_log import ShortLog
+from snakemake.logging import logger
 
 FOLDER = Path(".snakemake")
 SUBMITTING = FOLDER / "submitting"
@@ -42,6 +45,14 @@ def forget_submission():
     SUBMITTING.unlink(missing_ok=True)
 
 
+def is_dry_run(workflow):
+    """Whether this run only plans.
+
+    Hole: no means is documented. If it goes away: let dry runs remove stale locks, too.
+    """
+    return workflow.output_settings.dryrun
+
+
 def release_stale_locks(folder=FOLDER):
     """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
 
@@ -50,7 +61,7 @@ def release_stale_locks(folder=FOLDER):
     of the operating system's, which ends with its process: who can have that lock alone knows that the files are stale.
     On file systems that other machines may use, such locks need not reach there, and after a run that submitted jobs these
     may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock.
-    Called before the rules are read, when it is not known yet whether this is a dry run; Snakemake locks later.
+    Called before the rules are read; Snakemake locks later.
     If the locks' folder gets another name: nothing is removed, and --unlock is needed.
     """
     folder = Path(folder)
@@ -89,6 +100,19 @@ def planned_files(workflow, kind):
     If it goes away: leave out results/psnr_incomplete.csv and what failed jobs' logs end with.
     """
     return {str(file) for job in workflow.dag.needrun_jobs() for file in getattr(job, kind)}
+
+
+def shorten_log(workflow):
+    """Called when a run starts: where the profile or the user is quiet about rules, lines of our own tell how far it is.
+
+    Hole: a run prints ten lines for each job, and only `quiet: all`, which hides errors, too, leaves out "Select jobs to
+    execute...". Documented are plugins, which are packages that each user would have to install. If it goes away: leave it
+    out, and a run prints more.
+    """
+    if any(kind.name == "RULES" for kind in workflow.output_settings.quiet or ()):
+        jobs = list(workflow.dag.needrun_jobs())
+        minutes = {job.rule.name: job.resources.get("runtime", 1) for job in {job.rule.name: job for job in jobs}.values()}
+        logger.addFilter(ShortLog(Counter(job.rule.name for job in jobs), minutes))
 
 
 def mark_followers_unfinished(workflow):

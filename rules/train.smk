@@ -17,8 +17,6 @@ rule train_network:
         summary="results/experiments/{experiment}/summary.json",
     log:
         "results/logs/train_network/{experiment}.log",
-    benchmark:
-        "results/benchmarks/train_network/{experiment}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 4
@@ -45,13 +43,10 @@ rule export_network:
         onnx="results/experiments/{experiment}/model.onnx",
     log:
         "results/logs/export_network/{experiment}.log",
-    benchmark:
-        "results/benchmarks/export_network/{experiment}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
         mem_mb=growing(1500),
-        runtime=growing(10),
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,

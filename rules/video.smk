@@ -18,8 +18,6 @@ rule plan_video:
         plan="results/videos/{video}.json",
     log:
         "results/logs/plan_video/{video}.log",
-    benchmark:
-        "results/benchmarks/plan_video/{video}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -44,8 +42,6 @@ rule upscale_part:
         part="results/videos/parts/{video}_x{scale}/{part}.mp4",
     log:
         "results/logs/upscale_part/{video}_x{scale}/{part}.log",
-    benchmark:
-        "results/benchmarks/upscale_part/{video}_x{scale}/{part}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 8 if config["gpus"] else 2  # beside a GPU they make drafts
@@ -73,8 +69,6 @@ rule join_parts:
         video="results/videos/{video}_x{scale}.mp4",
     log:
         "results/logs/join_parts/{video}_x{scale}.log",
-    benchmark:
-        "results/benchmarks/join_parts/{video}_x{scale}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -97,8 +91,6 @@ rule compare_video:
         video="results/videos/{video}_compare.mp4",
     log:
         "results/logs/compare_video/{video}.log",
-    benchmark:
-        "results/benchmarks/compare_video/{video}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -122,8 +114,6 @@ rule upscale_image:
         image="results/videos/{video}_x{scale}.png",
     log:
         "results/logs/upscale_image/{video}_x{scale}.log",
-    benchmark:
-        "results/benchmarks/upscale_image/{video}_x{scale}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 2

@@ -6,10 +6,13 @@ import os
 import resource
 import signal
 import sys
+import time
 from contextlib import contextmanager
 
 from deepsr.errors import InputError
 from deepsr.files import UNWRITABLE
+
+STARTED = time.monotonic()
 
 
 def end_with_parent():
@@ -43,14 +46,13 @@ def quiet():
 
 @contextmanager
 def job(snakemake):
-    """Run a rule's work: messages go to the rule's log and the terminal, InputErrors end it with one sentence."""
+    """Run a rule's work: messages go to its log, warnings to the terminal, too; an InputError ends it in one sentence."""
     log = logging.getLogger("deepsr")
     log.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.WARNING)
     subject = " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
     terminal.setFormatter(logging.Formatter("%(subject)s: %(message)s", defaults={"subject": subject}))
-    if sys.stderr.isatty():  # there it is a bar
-        terminal.addFilter(lambda record: not getattr(record, "progress", False))
     log.addHandler(terminal)
     try:
         file = logging.FileHandler(snakemake.log[0], mode="w", encoding="utf-8")
@@ -58,8 +60,8 @@ def job(snakemake):
         log.addHandler(file)
         set_threads(snakemake.threads)
         yield log
-        terminal.setLevel(logging.WARNING)  # what follows is for the log alone
-        log.info("used %.1f s of CPU and at most %d MB of memory", *used())  # read by report.page, show_failures
+        # read by deepsr.report.page and by show_failures
+        log.info("took %.1f s, used %.1f s of CPU and at most %d MB of memory", time.monotonic() - STARTED, *used())
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)

@@ -9,7 +9,7 @@ from deepsr.files import atomic
 from deepsr.report import page as report
 
 with job(snakemake) as log:
-    used = report.read_benchmarks(snakemake.params.benchmarks, snakemake.params.logs)
+    used = report.read_usage(snakemake.params.logs)
     with atomic(snakemake.output.benchmarks) as part:
         used.to_csv(part, index=False)
     table = read_psnr(snakemake.input.table)

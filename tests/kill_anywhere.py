@@ -21,7 +21,11 @@ import time
 from pathlib import Path
 
 import psutil
-from conftest import Project
+from conftest import ROOT, Project
+
+sys.path.insert(0, str(ROOT))
+
+from deepsr.report.page import read_usage
 
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
 TARGETS = "snakemake", "job", "all"
@@ -85,9 +89,7 @@ class Run:
 
 def durations(project):
     """{rule: seconds of one of its jobs} of a finished project."""
-    folder = project.path / "results/benchmarks"
-    files = {path.relative_to(folder).parts[0].removesuffix(".tsv"): path for path in folder.rglob("*.tsv")}
-    return {rule: float(path.read_text().splitlines()[1].split("\t")[0]) for rule, path in files.items()}
+    return read_usage(project.path / "results/logs").groupby("rule")["seconds"].first().to_dict()
 
 
 def outcome(project, experiment="deepsr"):

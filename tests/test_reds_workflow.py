@@ -12,7 +12,6 @@ from pathlib import Path
 from unittest import mock
 
 import cv2
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, Project
@@ -20,6 +19,7 @@ from reds_server import Fault, RedsServer
 
 from deepsr.data import reds
 from deepsr.data.degradation import degrade
+from deepsr.report.page import read_usage
 
 FRAMES = 4
 HR, LR = "train_sharp", "train_sharp_bicubic"
@@ -118,11 +118,8 @@ def snapshot(folder):
 
 def peaks(project):
     """Largest memory of each rule's jobs in MB, and their number."""
-    found = {}
-    for path in (project.path / "results/benchmarks").rglob("*.tsv"):
-        rule = path.relative_to(project.path / "results/benchmarks").parts[0].removesuffix(".tsv")
-        found.setdefault(rule, []).append(pd.read_csv(path, sep="\t")["max_rss"].replace("-", np.nan).astype(float)[0])
-    return {rule: (len(values), np.nanmax(values)) for rule, values in found.items()}
+    jobs = read_usage(project.path / "results/logs").groupby("rule")["peak_mb"]
+    return {rule: (len(values), values.max()) for rule, values in jobs}
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def page(tmp_path_factory):
     used = pd.DataFrame(
         [
             ("train_network", "deepsr", 521.0, 270.0, 928.4),
-            ("plot_psnr", "", 0.5, 0.4, np.nan),
+            ("plot_psnr", "", 0.5, 0.4, 120.0),
             ("train_network", "single", 9.0, 8.0, 900),
         ],
         columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"],
@@ -278,7 +278,7 @@ def test_what_was_run_is_told(browser):
     assert "seed: 17" in run
     assert "8 min 50 s of jobs in all" in cost  # 521 + 9 + 0.5 s
     assert re.search(r"train_network 2 8 min 50 s 8 min 41 s 928 MB", cost)
-    assert re.search(r"plot_psnr 1 0.5 s 0.5 s –", cost)
+    assert re.search(r"plot_psnr 1 0.5 s 0.5 s 120 MB", cost)
 
 
 def test_the_printed_page_hides_what_cannot_be_pressed(browser):
@@ -319,21 +319,22 @@ def test_durations():
     ]
 
 
-def test_benchmarks_are_gathered_with_rule_and_job(tmp_path):
-    head = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-    for name, seconds in (("evaluate/a/clip.1", 2.5), ("collect", 0.1)):
-        path = tmp_path / "benchmarks" / f"{name}.tsv"
+def test_what_jobs_used_is_read_from_the_ends_of_their_logs(tmp_path):
+    end = "12:00:01 took {} s, used {} s of CPU and at most {} MB of memory\n"
+    logs = {
+        "evaluate/a/clip.1": "12:00:00 a clip\n" + end.format(2.5, 4.5, 100),
+        "collect": end.format(0.1, 0.2, 50),
+        "train": "12:00:00 killed\n",
+        "export": end.format(1.0, 1.0, 1) + "12:00:02 and then it failed\n",
+    }
+    for name, text in logs.items():
+        path = tmp_path / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{head}{seconds}\t0:00:02\t3.1\t1\t1\t1\t0\t0\t90\t0.0\n")
-    (tmp_path / "logs/evaluate/a").mkdir(parents=True)
-    (tmp_path / "logs/evaluate/a/clip.1.log").write_text("12:00:00 used 4.5 s of CPU and at most 100 MB of memory\n")
-    (tmp_path / "logs/collect.log").write_text("12:00:00 an earlier version's\n")
-    used = report.read_benchmarks(tmp_path / "benchmarks", tmp_path / "logs")
-    assert used["rule"].tolist() == ["collect", "evaluate"]
-    assert used["job"].tolist() == ["", "a/clip.1"]
-    assert used["seconds"].tolist() == [0.1, 2.5]
-    assert used["peak_mb"].isna().tolist() == [True, False]
-    assert (used["cpu_seconds"][1], used["peak_mb"][1]) == (4.5, 100)
+        path.write_text(text)
+    (tmp_path / "slurm.log").write_bytes(b"\xff\n")
+    used = report.read_usage(tmp_path)
+    assert used.values.tolist() == [["collect", "", 0.1, 0.2, 50.0], ["evaluate", "a/clip.1", 2.5, 4.5, 100.0]]
+    assert list(used) == ["rule", "job", "seconds", "cpu_seconds", "peak_mb"]
 
 
 def git(folder, *arguments):

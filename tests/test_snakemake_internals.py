@@ -20,10 +20,12 @@ configfile: "config.yaml"
 
 print("files", list(map(str, internals.config_files(workflow))), flush=True)
 print("records", internals.has_records(), flush=True)
+print("dry run", internals.is_dry_run(workflow), flush=True)
 
 onstart:
     internals.note_submission(workflow)
     internals.mark_followers_unfinished(workflow)
+    internals.shorten_log(workflow)
     print("submitting", internals.SUBMITTING.exists(), flush=True)
 
 onsuccess:
@@ -115,6 +117,20 @@ def test_config_files(snakemake):
 def test_records(snakemake):
     assert "records False" in snakemake("first")[1]
     assert "records True" in snakemake("first")[1]
+
+
+def test_dry_runs_are_told(snakemake):
+    assert "dry run False" in snakemake("first")[1]
+    assert "dry run True" in snakemake("first", "--dry-run")[1]
+
+
+def test_lines_about_jobs_are_replaced_where_rules_are_quiet(snakemake):
+    status, said = snakemake("last", "--quiet", "rules", "reason")
+    lines = re.findall(r"^\d\d:\d\d:\d\d  (.*?)(?:, about .*)?$", said, re.MULTILINE)
+    assert lines[0] == "first begins, 1 in all; 0 of 2 jobs done" and lines[-1] == "2 of 2 jobs done"
+    assert status == 0 and "steps" not in said and "jobid" not in said and "Select jobs" not in said
+    status, said = snakemake("last", "--force")
+    assert status == 0 and "1 of 1 steps" in said and "jobs done" not in said
 
 
 def test_what_follows_a_failed_job_is_unfinished(snakemake):

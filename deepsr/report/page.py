@@ -1,7 +1,6 @@
 """The report: one HTML page that holds everything it shows and asks nothing of any network."""
 
 import base64
-import math
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import yaml
 from deepsr.evaluate.metrics import METHODS, METRICS
 from deepsr.report.crops import crop_window
 
-USED = re.compile(r"used ([\d.]+) s of CPU and at most (\d+) MB of memory")  # as a job notes it in its log (scripts/job.py)
+USED = re.compile(r"took ([\d.]+) s, used ([\d.]+) s of CPU and at most (\d+) MB of memory\n$")  # as in scripts/job.py
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
 BARS = (
     "Bars start at 0; behind each stands the value, and then its difference to bicubic's. Experiments stand together if "
@@ -72,7 +71,7 @@ def columns(table):
 def render(table, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
+    table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_usage`;
     charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
     flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
@@ -120,19 +119,17 @@ def render(table, provenance, used, charts, crops, flicker, examples):
     )
 
 
-def read_benchmarks(benchmarks, logs):
-    """What jobs took, from the folders of Snakemake's benchmark files and of the jobs' logs, which have the same names.
+def read_usage(logs):
+    """What jobs took, which each has noted at the end of its log, results/logs/RULE/JOB.log; not those that failed.
 
-    Returns a DataFrame with rule, job, seconds (Snakemake's, the job's start included), and cpu_seconds and peak_mb, which
-    the job itself has noted at its end; Snakemake only looks now and then. They are nan where a log does not tell them.
+    Returns a DataFrame with rule, job, seconds, cpu_seconds (of all its threads and processes) and peak_mb (of memory).
     """
     rows = []
-    for path in sorted(Path(benchmarks).rglob("*.tsv")):
-        rule, *job = path.relative_to(benchmarks).with_suffix("").parts
-        log = Path(logs, path.relative_to(benchmarks)).with_suffix(".log")
-        noted = USED.findall(log.read_text(encoding="utf-8")) if log.exists() else []
-        cpu_seconds, peak_mb = map(float, noted[-1]) if noted else (math.nan, math.nan)
-        rows.append((rule, "/".join(job), pd.read_csv(path, sep="\t")["s"].iloc[-1], cpu_seconds, peak_mb))
+    for path in sorted(Path(logs).rglob("*.log")):
+        noted = USED.search(path.read_text(encoding="utf-8", errors="replace"))
+        if noted:
+            rule, *job = path.relative_to(logs).with_suffix("").parts
+            rows.append((rule, "/".join(job), *map(float, noted.groups())))
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"])
 
 
@@ -186,12 +183,11 @@ def _slider(key, which, example):
 
 
 def _usage(rule, jobs):
-    peak = jobs["peak_mb"].max()
     numbers = [
         (str(len(jobs)), len(jobs)),
         (duration(jobs["seconds"].sum()), jobs["seconds"].sum()),
         (duration(jobs["seconds"].max()), jobs["seconds"].max()),
-        ("–", "") if np.isnan(peak) else (f"{peak:.0f} MB", peak),
+        (f"{jobs['peak_mb'].max():.0f} MB", jobs["peak_mb"].max()),
     ]
     return [(rule, None), *numbers]
 

@@ -1,0 +1,62 @@
+"""What a run tells in place of Snakemake's lines about single jobs, of which it would print hundreds.
+
+A line when the first job of a rule starts, and one whenever 5% more of the work is done: their number does not grow with
+the number of jobs.
+"""
+
+import logging
+import time
+from collections import Counter
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+STEP = 0.05
+REPLACED = {LogEvent.JOB_STARTED, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
+
+
+class ShortLog(logging.Filter):
+    """A filter for Snakemake's logger that drops its messages about single jobs and logs lines of its own.
+
+    jobs: {rule: number of its jobs in this run}; minutes: {rule: weight of one of its jobs}. A weight is the time that the
+    rule asks a cluster for. Jobs take far less, but about in proportion, which is all that the time left is computed from.
+    """
+
+    def __init__(self, jobs, minutes):
+        super().__init__()
+        self.jobs, self.minutes = jobs, minutes
+        self.rule_of = {}  # {id of a job that has begun: its rule}
+        self.finished = Counter()
+        self.began, self.told = time.monotonic(), 0.0
+
+    def filter(self, record):
+        event = getattr(record, "event", None)
+        if event == LogEvent.JOB_INFO:
+            rule = record.rule_name
+            if rule not in self.rule_of.values() and rule != "all":
+                self.tell(f"{rule} begins, {self.jobs[rule]} in all; ")
+            self.rule_of[record.jobid] = rule
+        elif event == LogEvent.JOB_FINISHED and record.job_id in self.rule_of:
+            self.finished[self.rule_of[record.job_id]] += 1
+            if self.share() >= self.told + STEP:
+                self.tell()
+        return event not in REPLACED and record.msg != "Select jobs to execute..."
+
+    def share(self):
+        """How much of the work is done, from 0 to 1."""
+        done, all_of_it = (sum(n * self.minutes[rule] for rule, n in jobs.items()) for jobs in (self.finished, self.jobs))
+        return done / all_of_it
+
+    def tell(self, news=""):
+        """Log how far the run is."""
+        share, elapsed = self.share(), time.monotonic() - self.began
+        left = f", about {time_left(elapsed / share - elapsed)} left" if STEP <= share < 1 else ""
+        self.told = share
+        now = time.strftime("%H:%M:%S")
+        logger.info(f"{now}  {news}{self.finished.total()} of {sum(self.jobs.values())} jobs done{left}")
+
+
+def time_left(seconds):
+    """Seconds in words, as exact as an estimate can be: 1 min, 59 min, 2 h 5 min."""
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
