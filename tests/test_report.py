@@ -264,7 +264,8 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
 
 def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
     for details in browser.find_elements(By.TAG_NAME, "details"):
-        heading, figure = details.find_element(By.TAG_NAME, "summary"), details.find_element(By.CSS_SELECTOR, "figure, table")
+        heading = details.find_element(By.TAG_NAME, "summary")
+        figure = details.find_element(By.CSS_SELECTOR, "figure, table")
         assert heading.is_displayed() and not figure.is_displayed()
         heading.click()
         assert figure.is_displayed()
