@@ -1,5 +1,6 @@
 """The pages for people: links lead somewhere, commands plan, and names, paths and versions are those of the project."""
 
+import fnmatch
 import re
 import shlex
 import subprocess
@@ -163,3 +164,14 @@ def test_hooks_use_the_tools_of_the_environment():
     for hook in repository["hooks"]:
         program = hook["entry"].split()[0]
         assert hook["language"] == "system" and (program == "python" or f"\n{program}==" in text("requirements-test.txt"))
+
+
+def test_the_architecture_page_shows_the_rules_and_rooms():
+    page = text("docs/architecture.md")
+    rules = set(re.findall(r"^rule (\w+):", "".join(text(name) for name in FILES if name.endswith(".smk")), re.M))
+    boxes = {name for box in re.findall(r"\w+\[(.*?)\]", page.partition("```\n")[0]) for name in box.split(", ")}
+    assert all(fnmatch.filter(rules, name) for name in boxes), f"{boxes} are not all rules"
+    rooms = {name.split("/")[1] for name in FILES if re.fullmatch(r"deepsr/\w+/__init__.py", name)}
+    shared = {name.split("/")[1] for name in FILES if re.fullmatch(r"deepsr/\w+.py", name)} - {"__init__.py"}
+    assert all(f"`deepsr/{room}/" in page or f"**{room}.**" in page for room in rooms)
+    assert all(f"`{module}`" in page or f"/{module}`" in page for module in shared)
