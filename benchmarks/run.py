@@ -2,8 +2,6 @@
 
 import argparse
 import csv
-import os
-import platform
 import re
 import sys
 import tempfile
@@ -14,6 +12,8 @@ from statistics import median
 
 import matplotlib.pyplot as plt
 from measure import BATCH, CPUS, FRAMES, JOBS, PER_FRAME, output_of, run
+
+from deepsr.report import provenance
 
 HERE = Path(__file__).parent
 OPERATIONS = 2 * 260_209  # of the network for one pixel, two per multiply-add
@@ -152,13 +152,12 @@ def duration(seconds):
 
 def machine(rounds, gpu):
     """The machine and the versions in a sentence; gpu: a GPU's name, or None."""
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    found = provenance.machine()
     packages = ["tensorflow", "keras", "onnxruntime", "opencv-contrib-python-headless", "numpy"]
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
-        f"{cpu[1] if cpu else platform.machine()}, {CPUS} processors used, {memory:.0f} GB memory; Python "
-        f"{platform.python_version()}, {versions}. Medians of {rounds} rounds. GPU: {gpu or 'not measured'}."
+        f"{found['cpu']}, {CPUS} processors used, {found['ram_gib']:.0f} GB memory; Python {found['python']}, {versions}. "
+        f"Medians of {rounds} rounds. GPU: {gpu or 'not measured'}."
     )
 
 

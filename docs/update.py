@@ -22,9 +22,10 @@ ROOT = Path(__file__).parent.parent
 # Modules that write files, show progress and count CPUs: no number depends on them.
 PLUMBING = {"cpus", "errors", "files", "progress"}
 PACKAGES = ["av", "keras", "numpy", "onnx", "onnxruntime", "opencv-contrib-python-headless", "pandas", "tensorflow"]
+CROPS = "crops/deepsr/demo/city_b.png"
 PICTURES = {
     "psnr.png": "PSNR of bicubic and of each network, per clip",
-    "crops/deepsr/demo/city_b.png": "Crops of a test clip, where motion drafts gain most and least",
+    CROPS: "Crops of a test clip, where motion drafts gain most and least",
 }
 BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
 
@@ -67,35 +68,49 @@ def changes(made, table):
     return found + (["the table"] if made["table_sha256"] != now["table_sha256"] else [])
 
 
-def short_table(table):
-    """The table's rows that a reader needs first, as Markdown."""
+def markdown(table):
+    """The columns of the table that a reader needs first, as Markdown; the rows of means are bold where there are others."""
     lines = [
         "| experiment | drafts | clip | bicubic | DeepSR | gain | SSIM bicubic | SSIM DeepSR |",
         "|---|---|---|--:|--:|--:|--:|--:|",
     ]
+    bold = (table["sequence"] != "mean").any()
     for row in table.to_dict("records"):
         cells = [row["experiment"], row["drafts"], row["sequence"]]
         cells += [f"{row['psnr_bicubic']:.2f}", f"{row['psnr_deepsr']:.2f}", f"{row['gain']:+.2f}"]
         cells += [f"{row['ssim_bicubic']:.4f}", f"{row['ssim_deepsr']:.4f}"]
-        if row["sequence"] == "mean":
+        if bold and row["sequence"] == "mean":
             cells = [f"**{cell}**" for cell in cells]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def block(table):
-    """The README's results: the table and a picture, as the run made them."""
-    pictures = "\n\n".join(f"![{text}](docs/{Path(name).name})" for name, text in PICTURES.items())
+def picture(name, folder=""):
+    """A picture of PICTURES as Markdown; folder: where it lies, seen from the page."""
+    return f"![{PICTURES[name]}]({folder}{Path(name).name})"
+
+
+def summary(table):
+    """README.md's results: each experiment's mean and one picture."""
     return (
-        "PSNR (dB) and SSIM on luma, x4. **article is an oracle**: its drafts are the ground truth, blurred, so compare it\n"
-        "with nothing but itself; its LR frames are also made otherwise (`cv2`). The others see low resolution only.\n\n"
-        f"{short_table(table)}\n\n{pictures}\n"
+        "PSNR (dB) and SSIM on luma, x4, means over the clips. **article is an oracle**: its drafts are the ground truth,\n"
+        "blurred, so compare it with nothing but itself; its LR frames are also made otherwise (`cv2`). The others see low\n"
+        "resolution only.\n\n"
+        f"{markdown(table[table['sequence'] == 'mean'])}\n\n{picture(CROPS, 'docs/')}\n"
     )
 
 
-def rewrite(readme, text):
-    """`readme` with `text` between its markers."""
-    return BLOCK.sub(lambda found: found[1] + text + found[2], readme)
+def everything(table):
+    """docs/results.md's results: all rows and all pictures."""
+    return "\n\n".join([markdown(table), *map(picture, PICTURES)]) + "\n"
+
+
+PAGES = {"README.md": summary, "docs/results.md": everything}
+
+
+def rewrite(page, text):
+    """`page` with `text` between its marks."""
+    return BLOCK.sub(lambda found: found[1] + text + found[2], page)
 
 
 if __name__ == "__main__":
@@ -106,5 +121,6 @@ if __name__ == "__main__":
     for name in PICTURES:
         shutil.copy(ROOT / "results/figures" / name, ROOT / "docs")
     (ROOT / "docs/made_with.json").write_text(json.dumps(made, indent=1, sort_keys=True) + "\n")
-    readme = ROOT / "README.md"
-    readme.write_text(rewrite(readme.read_text(), block(pd.read_csv(ROOT / "docs/psnr.csv"))))
+    for name, results in PAGES.items():
+        page = ROOT / name
+        page.write_text(rewrite(page.read_text(), results(pd.read_csv(ROOT / "docs/psnr.csv"))))

@@ -18,9 +18,10 @@ def test_results_are_of_this_code_and_config():
     assert update.changes(made, ROOT / "docs/psnr.csv") == [], "run the default config and then: python -m docs.update"
 
 
-def test_readme_shows_these_results():
-    readme = (ROOT / "README.md").read_text()
-    assert update.rewrite(readme, update.block(pd.read_csv(ROOT / "docs/psnr.csv"))) == readme
+@pytest.mark.parametrize("name", update.PAGES)
+def test_pages_show_these_results(name):
+    page, results = (ROOT / name).read_text(), update.PAGES[name](pd.read_csv(ROOT / "docs/psnr.csv"))
+    assert results in page and update.rewrite(page, results) == page
 
 
 def test_all_that_decides_numbers_is_recorded(finished):
