@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from chains import chain_file
 from PIL import Image
-from videos import MOTION, SINGLE, bicubic, decode, enlarge, probe, refusal, scene, sound, times, write
+from videos import MOTION, RECURRENT, SINGLE, bicubic, decode, enlarge, probe, refusal, scene, sound, times, write
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import luma
+from deepsr.drafts import recurrent
 from deepsr.drafts.ensemble import Drafts
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
@@ -49,14 +50,17 @@ def test_chroma_stays_where_it_was(scale, across, down):
     assert np.abs(enlarged[inner] - expected[inner]).max() < 1.1
 
 
-def test_parts_are_what_an_unsplit_run_makes(tmp_path):
-    """Borders of parts leave no trace: not in a shot, at a cut, nor beside one."""
+@pytest.mark.parametrize("drafts", [MOTION, RECURRENT], ids=["motion", "recurrent"])
+def test_parts_are_what_an_unsplit_run_makes(tmp_path, monkeypatch, drafts):
+    """Borders of parts leave no trace: not in a shot, at a cut, nor beside one; nor in a block of recurrent drafts."""
+    monkeypatch.setattr(recurrent, "BLOCK", 4)
+    monkeypatch.setattr(recurrent, "RUN_IN", 2)
     source = write(tmp_path / "in.mp4", scene(9) + scene(8, seed=1))
     results = []
     for parts in (1, 2, 5, 17, 20):
         folder = tmp_path / str(parts)
         folder.mkdir()
-        plan, enlarged = enlarge(source, folder, parts=parts, drafts=MOTION, predict=lambda drafts: drafts[0] / 255)
+        plan, enlarged = enlarge(source, folder, parts=parts, drafts=drafts, predict=lambda drafts: drafts[0] / 255)
         assert plan.cuts == (9,)
         results.append(decode(enlarged))
     for result in results[1:]:

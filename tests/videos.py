@@ -25,6 +25,12 @@ SETTING = {"flow": "dis", "alpha": 20, "radius": 2, "trust": 12, "iterations": 1
 MOTION = {"kind": "motion", "settings": [SETTING]}
 
 
+RECURRENCE = {"flow": "dis", "alpha": 20, "trust": 16, "cap": 16, "iterations": 1, "passes": 2}
+
+
+RECURRENT = {"kind": "recurrent", "recurrence": RECURRENCE}
+
+
 def scene(n, height=48, width=64, seed=0, step=1):
     """A smooth random picture in colour that moves to the left, `step` pixels a frame: n uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
