@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
-from deepsr.networks import NETWORKS, fast, inference, network, tiles
+from deepsr.networks import fast, inference, network, tiles
 from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
 from deepsr.networks.inference import Predictor
 from deepsr.networks.onnx_export import to_onnx
+from deepsr.networks.registry import NETWORKS
 
 SIZES = [(2, 1), (2, 4), (3, 2), (3, 5), (4, 3), (4, 6)]  # scale, drafts
 
