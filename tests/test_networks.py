@@ -1,6 +1,7 @@
 """What holds for every network in the registry; a new one is tested by being registered."""
 
 import os
+import sys
 from functools import cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -258,6 +259,20 @@ def test_blocks_of_the_fast_network_begin_near_the_identity():
     for i in range(fast.BLOCKS):
         first, second = (model.get_layer(f"block{i}_{which}").kernel.numpy().std() for which in ("first", "second"))
         assert second == pytest.approx(first / 10, rel=0.05)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_random_weights_follow_from_the_seed_and_differ_in_all_layers(name):
+    """Whatever was drawn before: an initializer that is made when its module is imported does not follow from the seed."""
+    built = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        built.append([w for w in network(name).build(3, 4).get_weights() if w.any()])
+        sys.modules.pop(f"deepsr.networks.{name}")
+    one, again, other = built
+    assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert len({w.tobytes() for w in one}) == len(one)
 
 
 def test_last_layer_of_deepsr_is_linear():
