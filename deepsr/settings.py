@@ -36,9 +36,9 @@ def load_yaml(path):
 
 
 def load_schema(path):
-    """The JSON schema of the config, in which `registry: package.NAMES` has become the enum of that dictionary's keys.
+    """The JSON schema of the config, in which `registry: package.NAMES` has become the enum of these names.
 
-    So what is added to the dictionary is allowed in the config at once.
+    NAMES is a dictionary or a list; so what is added to it is allowed in the config at once.
     """
 
     def filled(node):

@@ -15,7 +15,6 @@ import pandas as pd
 
 from deepsr.files import sha256
 from deepsr.fingerprint import fingerprint
-from deepsr.networks import NETWORKS
 from deepsr.settings import complete, load_schema, load_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +45,7 @@ def made_with(provenance):
 def present(scripts, table):
     """The same of the default config, the code and the packages as they are now, and of a table."""
     config = complete(load_yaml(ROOT / "config/config.yaml"), load_schema(ROOT / "config/config.schema.yaml"))
-    networks = sorted({NETWORKS[experiment["network"]] for experiment in config["experiments"].values()})
+    networks = sorted({f"deepsr.networks.{experiment['network']}" for experiment in config["experiments"].values()})
     return made_with(
         {
             "config": {key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},

@@ -18,7 +18,6 @@ from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips
 from deepsr.errors import InputError
-from deepsr.networks import NETWORKS
 import snakemake_internals
 
 
@@ -75,7 +74,7 @@ def code(script, *modules):
 
 def training_code(wildcards):
     """The same for a training, which imports the experiment's network by its name."""
-    return code("train_network", NETWORKS[settings_of(wildcards)["network"]])
+    return code("train_network", f"deepsr.networks.{settings_of(wildcards)['network']}")
 
 
 # Experiments that want the same patches or drafts share them: the folder's name tells the settings they depend on.

@@ -37,7 +37,7 @@ FIGURES = [
 # Scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
-USED_NETWORKS = sorted({NETWORKS[experiment["network"]] for experiment in EXPERIMENTS.values()})
+USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in EXPERIMENTS.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 

@@ -7,11 +7,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import onnx
 
 
-def chain_file(path, layers, metadata=None):
-    """Write a chain as an .onnx file; returns its path. layers: (kind "conv" or "deconv", kernel, bias, activation) each."""
+def chain_model(layers):
+    """A chain as a Keras model. layers: (kind "conv" or "deconv", kernel, bias, activation) each."""
     import keras
-
-    from deepsr.networks.onnx_export import to_onnx
 
     inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(layers[0][1].shape[2])]
     x = keras.layers.Concatenate()(inputs) if len(inputs) > 1 else inputs[0]
@@ -20,5 +18,12 @@ def chain_file(path, layers, metadata=None):
         layer = make(len(bias), kernel.shape[:2], padding="same", activation=activation)
         x = layer(x)
         layer.set_weights([kernel, bias])
-    onnx.save(to_onnx(keras.Model(inputs, x), {"network": "deepsr"} if metadata is None else metadata), path)
+    return keras.Model(inputs, x)
+
+
+def chain_file(path, layers, metadata=None):
+    """Write a chain as an .onnx file; returns its path. layers: see `chain_model`."""
+    from deepsr.networks.onnx_export import to_onnx
+
+    onnx.save(to_onnx(chain_model(layers), {"network": "deepsr"} if metadata is None else metadata), path)
     return path

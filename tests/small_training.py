@@ -2,12 +2,19 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import textwrap
 
+import keras
 import numpy as np
 import pytest
+from rounding import EPS, FACTOR
 
 from deepsr.drafts.patches import save
-from deepsr.train import training
+from deepsr.errors import InputError
+from deepsr.train import devices, training
 from deepsr.train.settings import Settings
 
 SETTINGS = {
@@ -30,6 +37,16 @@ SETTINGS = {
     "patches": None,
 }
 OUTPUTS = "model.keras", "history.csv", "summary.json", "checkpoint.npz"
+
+# What a process of its own runs: it trains as `train` does, with a checkpoint after every step.
+PROGRAM = """
+    import json, logging, sys
+    from deepsr.train import loop, training
+    logging.basicConfig(level="INFO")
+    loop.CHECKPOINT_EVERY = 0
+    shards, settings, outputs, options = json.loads(sys.argv[1])
+    training.train(shards, settings, *outputs, **options)
+"""
 
 
 def settings_with(**changes):
@@ -61,8 +78,6 @@ def train(shards, folder, threads=1, start_weights=None, **changes):
 
 def results(folder):
     """Weights, history without the speed, and summary."""
-    import keras
-
     weights = keras.saving.load_model(folder / "model.keras").get_weights()
     with open(folder / "history.csv") as file:
         history = [{k: v for k, v in row.items() if k != "patches_per_s"} for row in csv.DictReader(file)]
@@ -71,3 +86,41 @@ def results(folder):
 
 def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def psnr_tolerance(shards, folder, path, **changes):
+    """How far apart the PSNRs of two trainings that start at `path` may be that round differently, for each validation.
+
+    Training amplifies rounding, most where Adam divides small gradients by themselves. The same training is done from
+    weights that are each changed by float32's rounding, three times; FACTOR times the change is allowed, as in rounding.py.
+    """
+    qualities = []
+    for seed in range(4):
+        rng, model = np.random.default_rng(seed), keras.saving.load_model(path)
+        if seed:
+            model.set_weights([w * (1 + EPS * rng.uniform(-1, 1, w.shape)) for w in model.get_weights()])
+        model.save(folder / "changed.keras")
+        history = train(shards, folder / "changed", start_weights=str(folder / "changed.keras"), **changes)[1]
+        qualities.append([float(row["val_psnr"]) for row in history])
+    return FACTOR * np.abs(np.subtract(qualities[1:], qualities[0])).max(axis=0)
+
+
+def begin_process(shards, folder, changes=None, environment=None, **options):
+    """Start a process that trains as `train` does, in an environment with further variables."""
+    folder.mkdir(exist_ok=True)
+    arguments = json.dumps([shards, SETTINGS | (changes or {}), [str(folder / name) for name in OUTPUTS], options])
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), arguments],
+        env=os.environ | (environment or {}),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def bfloat16_works():
+    """Whether this machine computes in bfloat16; if not, a training in bfloat16 says so at once (test_devices.py)."""
+    try:
+        devices.check_bfloat16(devices.Cpu(1))
+    except InputError:
+        return False
+    return True

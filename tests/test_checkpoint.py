@@ -5,12 +5,13 @@ import pytest
 from small_training import same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
+from deepsr.networks.registry import NETWORKS
 from deepsr.train import checkpoint, loop
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, begin
 
 
-@pytest.mark.parametrize("name", ["deepsr", "srcnn"])
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("steps", [4, 7])  # at a validation, and between two
 def test_an_interrupted_training_continues_bit_by_bit(shards, tmp_path, monkeypatch, caplog, name, steps):  # noqa: F811
     caplog.set_level("INFO")

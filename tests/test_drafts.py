@@ -4,13 +4,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import re
 import tracemalloc
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
-from chains import chain_file
 
 from deepsr.data.degradation import DEGRADATIONS, degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
@@ -21,7 +22,10 @@ from deepsr.drafts.patches import COLUMNS
 from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
+from deepsr.networks import network
 from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.onnx_export import to_onnx
+from deepsr.networks.registry import NETWORKS
 from deepsr.settings import complete, load_yaml
 
 CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
@@ -209,25 +213,20 @@ def twins(request):
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    """A network of random weights for any spec: spec -> Predictor."""
+def predictors(tmp_path_factory):
+    """All networks, with random weights, for any spec: spec -> {name: Predictor}."""
     folder = tmp_path_factory.mktemp("networks")
 
-    def make(spec):
-        inputs, random = n_drafts(spec), np.random.default_rng(0)
-        shapes = [("conv", 11, inputs, 8, "tanh"), ("conv", 1, 8, 8, "tanh"), ("conv", 3, 8, 1, "tanh")]
-        shapes += [("deconv", 25, 1, 1, "linear")]
-        layers = [
-            (kind, random.normal(0, (size * size * a) ** -0.5, (size, size, a, b)), np.full(b, 0.1), activation)
-            for kind, size, a, b, activation in shapes
-        ]
-        return Predictor(chain_file(folder / f"{inputs}.onnx", layers))
+    @cache
+    def make(name, inputs):
+        onnx.save(to_onnx(network(name).build(inputs, 4), {"network": name}), folder / "network.onnx")
+        return Predictor(folder / "network.onnx", threads=2)
 
-    return make
+    return lambda spec: {name: make(name, n_drafts(spec)) for name in NETWORKS}
 
 
 @pytest.mark.parametrize("kind", [*HONEST, "gaussian"])
-def test_only_the_oracle_sees_more_than_the_lr_frames_keep(kind, twins, network):
+def test_only_the_oracle_sees_more_than_the_lr_frames_keep(kind, twins, predictors):
     degradation, clip, others = twins
     lr, lr_of_others = low(clip, 4, degradation), low(others, 4, degradation)
     assert np.array_equal(lr, lr_of_others)
@@ -235,11 +234,11 @@ def test_only_the_oracle_sees_more_than_the_lr_frames_keep(kind, twins, network)
     spec = {**HONEST, "gaussian": GAUSSIAN}[kind]
     one = drafts_of(spec, lr, clip, degradation=degradation)
     other = drafts_of(spec, lr_of_others, others, degradation=degradation)
-    predict = network(spec)
     for t in (0, 2, 4):
         assert np.array_equal(one[t], other[t]) != (kind == "gaussian")
-        predictions = predict_frame(predict, one[t]), predict_frame(predict, other[t])
-        assert np.array_equal(*predictions) != (kind == "gaussian")
+    for name, predictor in predictors(spec).items():
+        predictions = predict_frame(predictor, one[2]), predict_frame(predictor, other[2])
+        assert np.array_equal(*predictions) != (kind == "gaussian"), name
 
 
 @pytest.mark.parametrize("kind", HONEST)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deepsr import fingerprint as code
+from deepsr.networks.registry import NETWORKS
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem != "job")
@@ -156,6 +157,19 @@ def test_a_training_depends_on_its_own_network_only():
     found = code.fingerprint(ROOT / "scripts/train_network.py", "deepsr.networks.fast")
     assert {"networks.fast", "networks.base", "train.training"} <= set(found)
     assert not {"networks.deepsr", "networks.chain"} & set(found)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_network_added_re_runs_nothing_of_others(script):
+    assert "networks.registry" not in code.fingerprint(
+        ROOT / f"scripts/{script}.py", *(f"deepsr.networks.{n}" for n in NETWORKS)
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_file_of_a_network_decides_its_own_training_only(name):
+    found = code.fingerprint(ROOT / "scripts/train_network.py", f"deepsr.networks.{name}")
+    assert [other for other in NETWORKS if f"networks.{other}" in found] == [name]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from deepsr.errors import InputError
-from deepsr.networks import NETWORKS
+from deepsr.networks.registry import NETWORKS
 from deepsr.settings import check_clip_name, check_file_name, check_name, complete, digest, load_schema, load_yaml
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -318,17 +318,19 @@ def test_other_files_are_called_by_their_kind():
 
 
 def test_allowed_names_come_from_the_registry(tmp_path, monkeypatch):
-    assert SCHEMA["$defs"]["experiment"]["properties"]["network"]["enum"] == list(NETWORKS)
-    monkeypatch.setitem(NETWORKS, "mine", "deepsr.networks.mine")
+    assert SCHEMA["$defs"]["experiment"]["properties"]["network"]["enum"] == NETWORKS
+    monkeypatch.setattr("deepsr.networks.registry.NETWORKS", [*NETWORKS, "mine"])
     schema = load_schema(CONFIG / "config.schema.yaml")
     assert complete(config(network="mine"), schema)["experiments"]["mine"]["network"] == "mine"
     with pytest.raises(InputError, match="network is 'your'; it must be one of deepsr, .*, mine"):
         complete(config(network="your"), schema)
     path = tmp_path / "schema.yaml"
-    path.write_text("properties: {registry: {type: string}}\nlist: [{registry: deepsr.networks.NETWORKS, default: srcnn}]\n")
+    path.write_text(
+        "properties: {registry: {type: string}}\nlist: [{registry: deepsr.networks.registry.NETWORKS, default: srcnn}]\n"
+    )
     found = load_schema(path)
     assert found["properties"] == {"registry": {"type": "string"}}  # a key of that name
-    assert found["list"] == [{"enum": list(NETWORKS), "default": "srcnn"}]
+    assert found["list"] == [{"enum": [*NETWORKS, "mine"], "default": "srcnn"}]
 
 
 def test_a_file_that_snakemake_reads_itself_can_be_checked(tmp_path):

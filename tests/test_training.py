@@ -1,9 +1,4 @@
-import json
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import types
@@ -11,38 +6,19 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-from small_training import OUTPUTS, SETTINGS, results, same, settings_with, shards, train  # noqa: F401
+from rounding import assert_close, in_float64, tolerance
+from small_training import SETTINGS, begin_process, psnr_tolerance, results, same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
 from deepsr.errors import InputError
 from deepsr.networks import network
 from deepsr.networks.base import Start
+from deepsr.networks.registry import NETWORKS
 from deepsr.train import loop, training
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr
 from deepsr.train.pool import Batches, Pool, choose
 from deepsr.train.vector import flatten
-
-# What a process of its own runs: it trains as `train` does, on the given backend, with a checkpoint after every step.
-PROGRAM = """
-    import json, logging, sys
-    from deepsr.train import loop, training
-    logging.basicConfig(level="INFO")
-    loop.CHECKPOINT_EVERY = 0
-    shards, settings, outputs, options = json.loads(sys.argv[1])
-    training.train(shards, settings, *outputs, **options)
-"""
-
-
-def begin_process(shards, folder, backend="tensorflow", changes=None, **options):  # noqa: F811
-    folder.mkdir(exist_ok=True)
-    arguments = json.dumps([shards, SETTINGS | (changes or {}), [str(folder / name) for name in OUTPUTS], options])
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), arguments],
-        env=os.environ | {"KERAS_BACKEND": backend},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def finish(process):
@@ -51,10 +27,10 @@ def finish(process):
     return errors
 
 
-def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):  # noqa: F811
-    changes = {"epochs": 3, "average": 0.99, "loss": "relative", "validate_every": 5}
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path, name):  # noqa: F811
+    changes = {"network": name, "epochs": 3, "average": 0.99, "loss": "relative", "validate_every": 5}
     finish(begin_process(shards, tmp_path / "one", threads=1, changes=changes))
-    finish(begin_process(shards, tmp_path / "two", threads=2, changes=changes))
     process = begin_process(shards, tmp_path / "killed", threads=3, changes=changes)
     path = tmp_path / "killed" / "checkpoint.npz"
     while process.poll() is None:  # in the second epoch
@@ -64,23 +40,22 @@ def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path):  
         time.sleep(0.002)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert "continues at step" in finish(begin_process(shards, tmp_path / "killed", threads=1, changes=changes))
+    assert "continues at step" in finish(begin_process(shards, tmp_path / "killed", threads=2, changes=changes))
     assert not path.exists()
-    weights, history, _ = results(tmp_path / "one")
-    for other in ("two", "killed"):
-        assert same(weights, results(tmp_path / other)[0])
-        assert history == results(tmp_path / other)[1]
+    one, killed = results(tmp_path / "one"), results(tmp_path / "killed")
+    assert same(one[0], killed[0]) and one[1:] == killed[1:]
 
 
 def test_trains_on_jax_with_the_same_result(shards, tmp_path):  # noqa: F811
     train(shards, tmp_path / "start", epochs=0)
     common = {"start_weights": str(tmp_path / "start" / "model.keras"), "changes": {"warm_start": False}}
     finish(begin_process(shards, tmp_path / "tf", **common))
-    finish(begin_process(shards, tmp_path / "jax", backend="jax", **common))
+    finish(begin_process(shards, tmp_path / "jax", environment={"KERAS_BACKEND": "jax"}, **common))
     theirs, ours = results(tmp_path / "tf"), results(tmp_path / "jax")
     assert ours[2]["backend"] == "jax"
-    assert float(ours[1][-1]["loss"]) == pytest.approx(float(theirs[1][-1]["loss"]), rel=1e-3)
-    assert ours[2]["val_psnr_last"] == pytest.approx(theirs[2]["val_psnr_last"], abs=0.01)
+    allowed = psnr_tolerance(shards, tmp_path, common["start_weights"], warm_start=False)
+    for our, their, limit in zip(ours[1], theirs[1], allowed, strict=True):
+        assert float(our["val_psnr"]) == pytest.approx(float(their["val_psnr"]), abs=limit)
 
 
 def test_history_and_summary(shards, tmp_path):  # noqa: F811
@@ -116,11 +91,14 @@ def test_loss_is_the_mean_over_the_patches_since_the_last_validation(shards, tmp
     """With a learning rate of next to nothing every patch has the loss that it has at the start."""
     changes = {"learning_rate": 1e-30, "augment": False, "warm_start": False, "loss": "charbonnier"}
     train(shards, tmp_path, epochs=1, validate_every=6, **changes)
-    table, model = pd.read_csv(tmp_path / "history.csv"), keras_model(tmp_path / "model.keras")
-    pool = Pool(shards)
-    y, truth = predicted(model, *pool[np.flatnonzero(~pool.validation)])
-    assert table["loss"][1] == pytest.approx(np.mean(np.sqrt((y - truth) ** 2 + 1e-6)), rel=1e-4)
-    assert table["psnr"][1] == pytest.approx(-10 * np.log10(np.mean((y - truth) ** 2)), abs=1e-3)
+    table, pool, model = pd.read_csv(tmp_path / "history.csv"), Pool(shards), model_in_float64()
+
+    def means(weights):
+        y, truth = predicted(model, weights, *pool[np.flatnonzero(~pool.validation)])
+        return [np.array([np.mean(np.sqrt((y - truth) ** 2 + 1e-6)), -10 * np.log10(np.mean((y - truth) ** 2))])]
+
+    expected, allowed = tolerance(means, keras_model(tmp_path / "model.keras").get_weights())
+    assert_close([[table["loss"][1], table["psnr"][1]]], expected, allowed)
 
 
 def test_validation_is_the_mean_over_clips_of_the_psnr_of_clipped_predictions(shards, tmp_path):  # noqa: F811
@@ -128,13 +106,18 @@ def test_validation_is_the_mean_over_clips_of_the_psnr_of_clipped_predictions(sh
     arrays["target"][:] = 255 * (arrays["target"] > 128)  # beyond which predictions reach
     save(tmp_path / "c.npz", **arrays | {"validation": np.arange(14) >= 5})
     summary = train([*shards, str(tmp_path / "c.npz")], tmp_path, warm_start=True, epochs=0)[2]
-    pool, model = Pool([*shards, tmp_path / "c.npz"]), keras_model(tmp_path / "model.keras")
-    qualities = []
-    for clip in range(3):
-        y, truth = predicted(model, *pool[np.flatnonzero(pool.validation & (pool.clip == clip))])
-        qualities.append(-10 * np.log10(np.mean((np.clip(y, 0, 1) - truth) ** 2)))
+    pool, model = Pool([*shards, tmp_path / "c.npz"]), model_in_float64()
+
+    def mean_over_clips(weights):
+        qualities = []
+        for clip in range(3):
+            y, truth = predicted(model, weights, *pool[np.flatnonzero(pool.validation & (pool.clip == clip))])
+            qualities.append(-10 * np.log10(np.mean((np.clip(y, 0, 1) - truth) ** 2)))
+        return [np.array([np.mean(qualities)])]
+
     assert summary["validation_patches"] == 15
-    assert summary["val_psnr_start"] == pytest.approx(np.mean(qualities), abs=1e-3)
+    expected, allowed = tolerance(mean_over_clips, keras_model(tmp_path / "model.keras").get_weights())
+    assert_close([[summary["val_psnr_start"]]], expected, allowed)
 
 
 def keras_model(path):
@@ -143,10 +126,15 @@ def keras_model(path):
     return keras.saving.load_model(path)
 
 
-def predicted(model, drafts, target):
+def model_in_float64():
+    return in_float64(lambda: network("deepsr").build(2, 4))
+
+
+def predicted(model, weights, drafts, target):
     """Prediction and truth inside the border of SETTINGS, in float64."""
-    x = drafts / np.float32(255)
-    y = np.asarray(model([x[:, 0, ..., None], x[:, 1, ..., None]]))[..., 0].astype(np.float64)
+    model.set_weights(weights)
+    x = drafts / 255
+    y = np.asarray(model([x[:, 0, ..., None], x[:, 1, ..., None]]))[..., 0]
     return y[:, 2:-2, 2:-2], target[:, 2:-2, 2:-2] / 255
 
 

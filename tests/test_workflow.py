@@ -178,6 +178,7 @@ EDITS = {
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
+    "a network added": (edit_code("deepsr/networks/registry.py", '"srcnn"', '"mine", "srcnn"'), set()),
     "another model's code": (edit_code("deepsr/networks/srcnn.py", "64, 9", "32, 9"), set()),
     "predictor code": (
         edit_code("deepsr/networks/chain_tiles.py", "ROWS = 24", "ROWS = 32"),

@@ -10,8 +10,8 @@ from itertools import product
 
 import cv2
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+import onnx.parser
+from onnx import numpy_helper
 
 from deepsr.networks import spectra, tiles
 from deepsr.networks.chain_layers import read_chain
@@ -21,7 +21,7 @@ ACTIVATIONS = {"Tanh": np.tanh, "Relu": lambda x: np.maximum(x, 0), "Identity": 
 
 
 class Predictor(tiles.Predictor):
-    """See `deepsr.networks.tiles.Predictor`; tiles here have ROWS rows, and a width that `tile_mb` decides."""
+    """See `deepsr.networks.tiles.Predictor`; tiles here have ROWS rows, and a width that their memory decides."""
 
     cpu_tile_mb = 6  # a tile's values in all layers stay in the processor's cache
     gpu_tile_mb = 64  # few and large operations, of which any GPU has room for some at a time
@@ -87,50 +87,43 @@ def _tile_graph(first, second, third, rows, columns):
         "inverse": inverse,
         "shifts": np.add.outer(np.arange(columns), np.arange(size)),
         "bias": first.bias,
-        "second.kernel": second.kernel[0, 0],
-        "second.bias": second.bias,
-        "maps.kernel": maps.T,
+        "second_kernel": second.kernel[0, 0],
+        "second_bias": second.bias,
+        "maps_kernel": maps.T,
+        "columns_shape": np.array([height, width * channels]),
+        "spectra_shape": np.array([n, 2, width, channels]),
+        "windows_shape": np.array([n, 1, columns, 2 * size * channels]),
+        "products_shape": np.array([2 * n, columns * filters]),
+        "pixels_shape": np.array([rows * columns, filters]),
+        "maps_shape": np.array([len(maps), rows, columns]),
     }
-    nodes, value = [], "tile"
-
-    def add(operator, *names, **attributes):
-        nonlocal value
-        nodes.append(helper.make_node(operator, [*names], [f"value{len(nodes)}"], **attributes))
-        value = nodes[-1].output[0]
-
-    def reshape(*shape):
-        constants[f"shape{len(nodes)}"] = np.array(shape)
-        add("Reshape", value, f"shape{len(nodes)}")
-
-    def activate(layer):
-        add(layer.activation, value)
-
-    reshape(height, width * channels)
-    add("MatMul", "forward", value)
-    reshape(n, 2, width, channels)
-    add("Gather", value, "shifts", axis=2)  # (n, 2, columns, size, channels)
-    add("Transpose", value, perm=[0, 2, 1, 3, 4])
-    reshape(n, 1, columns, 2 * size * channels)
-    add("MatMul", value, "kernel")
-    reshape(2 * n, columns * filters)
-    add("MatMul", "inverse", value)
-    reshape(rows * columns, filters)
-    add("Add", value, "bias")
-    activate(first)
-    add("MatMul", value, "second.kernel")
-    add("Add", value, "second.bias")
-    activate(second)
-    add("MatMul", value, "maps.kernel")
-    add("Transpose", value)
-    reshape(len(maps), rows, columns)
-
-    def tensor(name, *shape):
-        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-
-    weights = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()]
-    ends = [tensor("tile", height, width, channels)], [tensor(value, len(maps), rows, columns)]
-    graph = helper.make_graph(nodes, "tile", *ends, weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["": 17]>
+        tile (float[{height}, {width}, {channels}] tile) => (float[{len(maps)}, {rows}, {columns}] maps) {{
+            by_column = Reshape (tile, columns_shape)
+            transformed = MatMul (forward, by_column)
+            spectra = Reshape (transformed, spectra_shape)
+            neighbours = Gather <axis = 2> (spectra, shifts)
+            by_frequency = Transpose <perm = [0, 2, 1, 3, 4]> (neighbours)
+            windows = Reshape (by_frequency, windows_shape)
+            multiplied = MatMul (windows, kernel)
+            products = Reshape (multiplied, products_shape)
+            inverted = MatMul (inverse, products)
+            convolved = Reshape (inverted, pixels_shape)
+            first_sum = Add (convolved, bias)
+            first_output = {first.activation} (first_sum)
+            second_product = MatMul (first_output, second_kernel)
+            second_sum = Add (second_product, second_bias)
+            second_output = {second.activation} (second_sum)
+            shares = MatMul (second_output, maps_kernel)
+            by_map = Transpose <perm = [1, 0]> (shares)
+            maps = Reshape (by_map, maps_shape)
+        }}
+    """)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in constants.items()
+    )
+    return model
 
 
 def _activate(layer, frame):

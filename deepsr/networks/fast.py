@@ -9,8 +9,6 @@ from keras import initializers, layers, ops
 from deepsr.networks.base import Network
 
 FILTERS, BLOCKS = 48, 4
-# A tenth of Keras's usual spread (scale is a variance): blocks begin near the identity, which lets the first steps be large.
-SMALL = initializers.VarianceScaling(0.01, mode="fan_avg", distribution="uniform")
 
 
 class Net(Network):
@@ -22,7 +20,10 @@ class Net(Network):
         x = layers.Conv2D(FILTERS, 3, padding="same", activation="relu", name="first")(x)
         for i in range(BLOCKS):
             y = layers.Conv2D(FILTERS, 3, padding="same", activation="relu", name=f"block{i}_first")(x)
-            y = layers.Conv2D(FILTERS, 3, padding="same", kernel_initializer=SMALL, name=f"block{i}_second")(y)
+            # A tenth of Keras's usual spread (scale is a variance): blocks begin near the identity, which lets the first
+            # steps be large. Not made with the module, when the training's seed is not yet set.
+            small = initializers.VarianceScaling(0.01, mode="fan_avg", distribution="uniform")
+            y = layers.Conv2D(FILTERS, 3, padding="same", kernel_initializer=small, name=f"block{i}_second")(y)
             x = layers.Add(name=f"block{i}")([x, y])
         x = layers.Conv2D(scale * scale, 3, padding="same", name="last")(x)
         return ops.depth_to_space(x, scale)

@@ -14,7 +14,7 @@ from deepsr.networks.onnx_export import DIGEST, digest
 PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
 
 
-def Predictor(path, threads=1, gpu=False, tile_mb=None):
+def Predictor(path, threads=1, gpu=False):
     """The predictor of an .onnx file that `onnx_export.to_onnx` made: the network's own one, or else the general one.
 
     Arguments and attributes: see `deepsr.networks.tiles.Predictor`. The file's metadata name the network.
@@ -29,7 +29,7 @@ def Predictor(path, threads=1, gpu=False, tile_mb=None):
         if not all(np.isfinite(numpy_helper.to_array(tensor)).all() for tensor in model.graph.initializer):
             raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
         predictor = PREDICTORS.get(facts.get("network"), tiles.Predictor)
-        return predictor(model, threads, gpu, tile_mb)
+        return predictor(model, threads, gpu)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}.") from None
     except InputError:

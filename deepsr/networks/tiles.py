@@ -11,11 +11,9 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from deepsr.cpus import cpus
-from deepsr.networks.onnx_export import DIGEST
 
 log = logging.getLogger("deepsr")
 
-CPU_TILE_MB, GPU_TILE_MB = 32, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
 POINTWISE = {"Add", "Sub", "Mul", "Concat", "Identity", "Relu", "LeakyRelu", "PRelu", "Tanh", "Sigmoid"}
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -25,22 +23,20 @@ class Predictor:
 
     model: the onnx.ModelProto. threads: tiles computed at a time, at most the CPUs this process may use; they do not
     change the result. gpu: compute on a GPU by CUDA, in float32 as on a CPU (never measured); if onnxruntime finds none,
-    that is logged. tile_mb: memory of one tile, MB, which decides its size; by default what suits the device.
-    Attributes: n_drafts (int), metadata (dict of strings, as given to `to_onnx`), on_gpu (bool, whether it computes there),
-    grid (int, H and W of the drafts must be multiples of it). Raises ValueError for layers that are not known.
+    that is logged. Attributes: n_drafts (int), on_gpu (bool, whether it computes there), grid (int, H and W of the drafts
+    must be multiples of it). Raises ValueError for layers that are not known.
     """
 
-    cpu_tile_mb, gpu_tile_mb = CPU_TILE_MB, GPU_TILE_MB
+    cpu_tile_mb, gpu_tile_mb = 32, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
 
-    def __init__(self, model, threads=1, gpu=False, tile_mb=None):
+    def __init__(self, model, threads=1, gpu=False):
         """See the class."""
-        self.metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key != DIGEST}
         self.n_drafts = len(model.graph.input)
         self._prepare(model)
         self._pool = ThreadPoolExecutor(min(threads, cpus()))
-        self.on_gpu = gpu and self._starts_on_gpu(tile_mb or self.gpu_tile_mb)
+        self.on_gpu = gpu and self._starts_on_gpu()
         if not self.on_gpu:
-            self._session = self._start([CPU], tile_mb or self.cpu_tile_mb)
+            self._session = self._start([CPU], self.cpu_tile_mb)
 
     def _prepare(self, model):
         """Take from the model what does not depend on the tiles' size."""
@@ -61,13 +57,13 @@ class Predictor:
         model = self._tile_model(megabytes).SerializeToString()
         return onnxruntime.InferenceSession(model, options, providers=providers)
 
-    def _starts_on_gpu(self, megabytes):
+    def _starts_on_gpu(self):
         """Whether the session now computes on a GPU; says why if it does not."""
         reason = "onnxruntime finds none that it can use"
         if CUDA in onnxruntime.get_available_providers():
             try:
                 onnxruntime.preload_dlls()  # CUDA's own, if they are installed as packages
-                self._session = self._start([(CUDA, {"use_tf32": 0}), CPU], megabytes)  # TF32 would cost digits
+                self._session = self._start([(CUDA, {"use_tf32": 0}), CPU], self.gpu_tile_mb)  # TF32 would cost digits
                 if CUDA in self._session.get_providers():
                     self(np.zeros((self.n_drafts, self.side, self.side), np.uint8))
                     return True

@@ -11,7 +11,6 @@ import numpy as np
 
 from deepsr.files import atomic, sha256
 from deepsr.fingerprint import fingerprint
-from deepsr.networks import NETWORKS
 from deepsr.train.loop import State
 
 log = logging.getLogger("deepsr")
@@ -21,10 +20,11 @@ def identify(shards, settings, start_weights, device):
     """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
     backend = keras.backend.backend()
     versions = keras.__version__, backend, version(backend), np.__version__
+    code = fingerprint(Path(__file__).with_name("training.py"), f"deepsr.networks.{settings.network}")
     return {
         "settings": json.dumps(asdict(settings)),
         "data": " ".join(sha256(file) for file in [*shards, *([start_weights] if start_weights else [])]),
-        "code": json.dumps([fingerprint(Path(__file__).with_name("training.py"), NETWORKS[settings.network]), versions]),
+        "code": json.dumps([code, versions]),
         "devices": device.name,  # the threads of a CPU do not change the numbers, a GPU does
     }
 

@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 
 from deepsr.cpus import cpus
+from deepsr.errors import InputError
 
 log = logging.getLogger("deepsr")
 
@@ -49,6 +50,21 @@ def find_gpu(gpus):
 def out_of_memory(error):
     """Whether an exception of the framework says that a device has too little memory."""
     return "RESOURCE_EXHAUSTED" in str(error) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def check_bfloat16(device):
+    """Raise InputError if the device cannot convolve in bfloat16.
+
+    TensorFlow leaves this to oneDNN if the processor has AVX-512; oneDNN fails if it is held to older instructions.
+    """
+    x, kernel = ops.ones((1, 3, 3, 2), "bfloat16"), ops.ones((3, 3, 2, 2), "bfloat16")
+    try:
+        device.compiled(lambda x: ops.conv(x, kernel, padding="same"))(x)
+    except Exception as error:  # the framework's own kinds
+        raise InputError(
+            "training.precision: mixed_bfloat16 cannot be computed here; choose float32 (or remove ONEDNN_MAX_CPU_ISA from "
+            "the environment, if it is there)."
+        ) from error
 
 
 class Cpu:

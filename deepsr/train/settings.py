@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Settings:
     """What decides the numbers of a training, beside the data. All but the first three are keys under `training`."""
 
-    network: str  # a name of `deepsr.networks.NETWORKS`
+    network: str  # a name of `deepsr.networks.registry.NETWORKS`
     scale: int  # ratio of HR to LR sides
     seed: int
     epochs: int  # 0: the start itself, e.g. the closed-form linear filter

@@ -37,6 +37,8 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     pool = Pool(shards)
     training, validation = choose(pool, settings)
     device = devices.choose(threads, gpus, min(settings.batch_size, len(training)))
+    if settings.precision == "mixed_bfloat16":
+        devices.check_bfloat16(device)
     network = networks.network(settings.network)
     identity = checkpoints.identify(shards, settings, start_weights, device)
     keras.utils.set_random_seed(settings.seed % 2**32)  # of the layers' initializers; 32 bits is what Keras takes
