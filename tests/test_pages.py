@@ -32,24 +32,29 @@ def anchors(page):
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def links(page):
+    """A page's links to files of the repository: (the link, the name of the file or folder, the anchor)."""
+    for link in re.findall(r"\]\(([^)]+)\)", re.sub(r"```.*?```", "", text(page), flags=re.S)):
+        if "://" not in link:
+            path, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / path if path else ROOT / page
+            yield link, str(target.resolve().relative_to(ROOT.resolve())), anchor
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)]+)\)", re.sub(r"```.*?```", "", text(page), flags=re.S)):
-        if "://" in link:
-            continue
-        path, _, anchor = link.partition("#")
-        target = (ROOT / page).parent / path if path else ROOT / page
-        name = str(target.resolve().relative_to(ROOT.resolve()))
+    for link, name, anchor in links(page):
         assert name in FILES | FOLDERS, f"{page}: {link} leads nowhere"
         assert not anchor or anchor in anchors(name), f"{page}: {link} has no such heading"
 
 
-def test_the_readme_is_short_and_leads_to_every_page_of_docs():
-    readme = text("README.md")
-    assert len(readme.splitlines()) <= 120
-    for page in PAGES:
-        if page.startswith("docs/") or "/" not in page and page != "README.md":
-            assert f"({page})" in readme, f"README.md does not link {page}"
+def test_the_readme_is_short_and_leads_to_every_page():
+    assert len(text("README.md").splitlines()) <= 120
+    found, new = set(), {"README.md"}
+    while new:
+        found |= new
+        new = {name for page in new for _, name, _ in links(page) if name in PAGES} - found
+    assert set(PAGES) - found <= {"tests/clips/README.md", "results/README.md", "data/README.md"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -175,3 +180,13 @@ def test_the_architecture_page_shows_the_rules_and_rooms():
     shared = {name.split("/")[1] for name in FILES if re.fullmatch(r"deepsr/\w+.py", name)} - {"__init__.py"}
     assert all(f"`deepsr/{room}/" in page or f"**{room}.**" in page for room in rooms)
     assert all(f"`{module}`" in page or f"/{module}`" in page for module in shared)
+
+
+def test_the_cluster_page_tells_what_rules_ask_for():
+    rules = "".join(text(name) for name in FILES if name.endswith(".smk"))
+    rows = re.findall(r"^\| (\w+)[^|]* \|[^|]*\| (\d+)", text("docs/cluster.md"), re.M)
+    assert len(rows) >= 5
+    for rule, memory in rows:
+        assert re.search(rf"^rule {rule}:(?:\n(?!rule ).*)*?mem_mb=growing\({memory}\b", rules, re.M), (rule, memory)
+    default = yaml.safe_load(text("profiles/slurm/config.yaml"))["default-resources"]
+    assert f"{default['mem_mb']} MB and {default['runtime']} minutes" in text("docs/cluster.md")
