@@ -26,7 +26,7 @@ SIGMAS = {
 TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
 SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
 SCORE_CHARTS = [*SCORED_BY, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
-CHARTS = [*SCORE_CHARTS, "training"]
+CHARTS = [*SCORE_CHARTS, "training", "speed"]
 FLICKER = [f"results/figures/flicker/{dataset}/{clip}.png" for dataset, clip in SCORED_CLIPS]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
@@ -93,6 +93,28 @@ rule plot_training:
         code=code("plot_training"),
     script:
         "../scripts/plot_training.py"
+
+
+rule plot_speed:
+    """Gain over the seconds that a frame takes."""
+    input:
+        table="results/psnr.csv",
+        speed="results/speed.csv",
+    output:
+        png="results/figures/speed.png",
+        svg="results/figures/speed.svg",
+    log:
+        "results/logs/plot_speed.log",
+    benchmark:
+        "results/benchmarks/plot_speed.tsv"
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        code=code("plot_speed"),
+    script:
+        "../scripts/plot_speed.py"
 
 
 rule plot_crops:
@@ -178,6 +200,7 @@ rule make_report:
     """One page with the table, the figures, pictures to compare and what was run."""
     input:
         table="results/psnr.csv",
+        speed="results/speed.csv",
         provenance="results/provenance.json",
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,

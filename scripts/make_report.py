@@ -7,6 +7,7 @@ from deepsr.evaluate.examples import read_examples
 from deepsr.evaluate.table import read_psnr, summary
 from deepsr.files import atomic
 from deepsr.report import page as report
+from deepsr.tables import read_table
 
 with job(snakemake) as log:
     used = report.read_benchmarks(snakemake.params.benchmarks, snakemake.params.logs)
@@ -16,6 +17,7 @@ with job(snakemake) as log:
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
         table=table,
+        speed=read_table(snakemake.input.speed, ["width"]),
         provenance=json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8")),
         used=used,
         charts=snakemake.input.charts,

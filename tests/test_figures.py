@@ -6,6 +6,7 @@ from deepsr.evaluate.metrics import METRICS, Metric
 from deepsr.evaluate.table import read_psnr, with_means
 from deepsr.report import bars, crops, curves, flicker, style
 from deepsr.report.bootstrap import bootstrap_interval
+from deepsr.report.speed import plot_speed
 
 
 def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):
@@ -298,3 +299,14 @@ def test_slices_over_time_stand_below_each_other_with_the_oracle_last():
     assert figure.get_suptitle() == "demo/city"
     narrow = flicker.plot_flicker("demo/city", truth[:, :30], bicubic[:, :30], {})
     assert narrow.subfigs[0].axes[0].images[0].get_array().shape == (5, 30, 3)
+
+
+def test_speed_is_drawn_for_the_data_set_that_was_timed(read):
+    rows = [row("deepsr", "city", 27.0), row("single", "city", 26.5), row("article", "city", 36.0, oracle=True)]
+    table = read([*rows, row("deepsr", "000", 28.0, dataset="reds")])
+    speed = pd.DataFrame({"experiment": ["deepsr", "single", "article"], "dataset": "demo", "seconds": [0.5, 0.25, 0.4]})
+    honest, oracle = plot_speed(table, speed.assign(width=480, height=272, threads=2)).subfigs
+    assert [line.get_xydata().tolist() for line in honest.axes[0].lines] == [[[0.5, 1.0]], [[0.25, 0.5]]]
+    assert [line.get_xydata().tolist() for line in oracle.axes[0].lines] == [[[0.4, 10.0]]]
+    assert {"deepsr", "single"} <= set(texts(honest)) and "article" not in texts(honest)
+    assert honest.axes[0].get_xlabel() == "seconds per frame of 480x272, 2 threads"

@@ -55,7 +55,7 @@ def page(tmp_path_factory):
     example = {"frame": 3, "psnr_bicubic": 26.0, "psnr_deepsr": 27.0, "lr": picture(9)}
     example |= {"hr": picture(250), "bicubic": picture(20), "deepsr": picture(120)}
     clips = [(r["experiment"], "demo", r["sequence"]) for r in rows]
-    for name in ("psnr", "frames"):
+    for name in ("psnr", "frames", "speed"):
         (folder / f"{name}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200"></svg>')
     cv2.imwrite(str(folder / "crops.png"), np.zeros((700, 1100, 3), np.uint8))
     facts = {
@@ -86,11 +86,14 @@ def page(tmp_path_factory):
         ],
         columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"],
     )
+    speed = pd.DataFrame({"experiment": ["deepsr", "single"], "dataset": "demo", "width": 300, "height": 200, "threads": 2})
+    speed = speed.assign(multiply_adds=229233.0, seconds_drafts=[0.25, 0.001], seconds_network=0.5, seconds=[0.75, 0.501])
     text = report.render(
         table=table,
+        speed=speed,
         provenance=facts,
         used=used,
-        charts=[folder / "psnr.svg", folder / "frames.svg"],
+        charts=[folder / "psnr.svg", folder / "frames.svg", folder / "speed.svg"],
         crops=dict.fromkeys(clips, folder / "crops.png"),
         flicker={("demo", "city"): folder / "crops.png"},
         examples={clip: {"best": example, "worst": example} for clip in clips},
@@ -264,10 +267,12 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
 
 def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
     for details in browser.find_elements(By.TAG_NAME, "details"):
-        heading, figure = details.find_element(By.TAG_NAME, "summary"), details.find_element(By.CSS_SELECTOR, "figure, table")
+        heading = details.find_element(By.TAG_NAME, "summary")
+        figure = details.find_element(By.CSS_SELECTOR, "figure, table")
         assert heading.is_displayed() and not figure.is_displayed()
         heading.click()
         assert figure.is_displayed()
+    assert "deepsr 0.750 0.250 0.500 229,233 300x200" in [row.text for row in browser.find_elements(By.TAG_NAME, "tr")]
 
 
 def test_what_was_run_is_told(browser):

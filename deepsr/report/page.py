@@ -38,6 +38,11 @@ CHARTS = {  # title and caption, behind those of the metrics
         "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
         "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
     ),
+    "speed": (
+        "Speed",
+        "Gain over bicubic and the time that a frame takes, drafts and network, on the processor that the report was made "
+        "on. Multiply-adds are those of the network, counted in its graph, for each pixel of the enlarged frame.",
+    ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
         "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
@@ -69,16 +74,20 @@ def columns(table):
     return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
 
 
-def render(table, provenance, used, charts, crops, flicker, examples):
+def render(table, speed, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_benchmarks`;
-    charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
-    flicker: {(dataset, clip): path of a PNG};
+    table: of deepsr.evaluate.table.read_psnr; speed: DataFrame of results/speed.csv; provenance: dict of
+    results/provenance.json; used: of `read_benchmarks`; charts: paths of SVG files, named as in METRICS and CHARTS;
+    crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
     texts = {name: (f"{metric.title} per clip", BARS) for name, metric in METRICS.items()} | CHARTS
+    pictured = {
+        name: (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts
+    }
+    steadiness = [name for name, metric in METRICS.items() if metric.temporal]
     parts, shown = [], columns(table)
     for oracle in (False, True):
         rows = table[table["oracle"] == oracle]
@@ -109,7 +118,10 @@ def render(table, provenance, used, charts, crops, flicker, examples):
         parts=parts,
         metrics=[metric for name, metric in METRICS.items() if f"{name}_deepsr" in table],
         columns=[(title, bool(form)) for title, form in shown.values()],
-        charts=[(*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts],
+        charts=[chart for name, chart in pictured.items() if name not in steadiness and name != "speed"],
+        steadiness=[pictured[name] for name in steadiness if name in pictured],
+        speed_chart=pictured.get("speed"),
+        speed=[_speed_cells(row) for row in speed.itertuples()],
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
@@ -183,6 +195,12 @@ def _slider(key, which, example):
         "height": height,
         "pictures": {name: _webp(example[name][window], 95) for name in ("hr", "bicubic", "deepsr")},
     }
+
+
+def _speed_cells(row):
+    numbers = [(f"{seconds:.3f}", seconds) for seconds in (row.seconds, row.seconds_drafts, row.seconds_network)]
+    size = (f"{row.width}x{row.height}", None)
+    return [(row.experiment, None), *numbers, (f"{row.multiply_adds:,.0f}", row.multiply_adds), size]
 
 
 def _usage(rule, jobs):
