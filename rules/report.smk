@@ -14,6 +14,13 @@ from deepsr.drafts.ensemble import is_oracle
 from deepsr.evaluate.examples import SLICED
 from deepsr.evaluate.metrics import METRICS
 
+
+def text_digest(name):
+    """Hash of a file of deepsr/report that is no code."""
+    return settings.digest((Path(workflow.basedir) / "deepsr/report" / name).read_text(encoding="utf-8"))
+
+
+PUBLISHED = text_digest("published.csv")
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
@@ -67,6 +74,7 @@ rule plot_scores:
         clips=CLIPS,
         seed=config["seed"],
         sigmas=SIGMAS,
+        published=PUBLISHED,
         dpi=config["figures"]["dpi"],
         code=code("plot_scores"),
     script:
@@ -220,9 +228,11 @@ rule make_report:
     params:
         clips=CLIPS,
         scored_clips=SCORED_CLIPS,
+        seed=config["seed"],
         benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),
         logs="results/logs",
-        template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),
+        template=text_digest("page.html"),
+        published=PUBLISHED,
         code=code("make_report"),
     script:
         "../scripts/make_report.py"

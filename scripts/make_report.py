@@ -7,6 +7,7 @@ from deepsr.evaluate.examples import read_examples
 from deepsr.evaluate.table import read_psnr, summary
 from deepsr.files import atomic
 from deepsr.report import page as report
+from deepsr.report.published import read_published
 from deepsr.tables import read_table
 
 with job(snakemake) as log:
@@ -17,7 +18,10 @@ with job(snakemake) as log:
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
         table=table,
+        scores={clip: read_table(path, ["frame"]) for clip, path in zip(clips, snakemake.input.scores, strict=True)},
+        seed=snakemake.params.seed,
         speed=read_table(snakemake.input.speed, ["width"]),
+        published=read_published(),
         provenance=json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8")),
         used=used,
         charts=snakemake.input.charts,

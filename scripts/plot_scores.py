@@ -2,6 +2,7 @@ from job import job
 
 from deepsr.evaluate.table import read_psnr
 from deepsr.report import bars, curves, style
+from deepsr.report.published import read_published
 from deepsr.tables import read_table
 
 with job(snakemake):
@@ -15,5 +16,5 @@ with job(snakemake):
     elif chart == "sweep":
         figure = curves.plot_sweep(table, params.sigmas)
     else:
-        figure = bars.plot_metric(table, chart)
+        figure = bars.plot_metric(table, chart, read_published())
     style.save(figure, *snakemake.output, params.dpi)

@@ -5,22 +5,27 @@ import numpy as np
 from deepsr.evaluate.metrics import METRICS
 from deepsr.report import style
 from deepsr.report.bootstrap import bootstrap_interval
+from deepsr.report.published import comparable
 from deepsr.report.style import GREY
 
 NO_NUMBER = {True: " no value", False: " no error"}  # of a NaN, as SSIM has of tiny frames, and of an infinite PSNR
 
 
-def plot_metric(table, name):
-    """Bars of a metric, for bicubic and every experiment, per clip and for the mean.
+def plot_metric(table, name, published):
+    """Bars of a metric, for bicubic and every experiment, per clip and for the mean, and marks for what was published.
 
-    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS.
+    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS; published: of
+    deepsr.report.published.read_published.
     """
     metric, looks, panels = METRICS[name], style.looks(table), style.panels(table)
+    marks = [comparable(published, panel).dropna(subset=[name]) if name in published else [] for panel in panels]
     counts = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
+    counts = [count + len(beside) + 2 * bool(len(beside)) for count, beside in zip(counts, marks, strict=True)]
     figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
-    for part, panel in zip(parts, panels, strict=True):
+    for part, panel, beside in zip(parts, panels, marks, strict=True):
         axes, y, ticks, longest = part.subplots(), 0, {}, 0
-        values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy()
+        values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy().ravel()
+        values = np.append(values, beside[name] if len(beside) else [])
         end = values[np.isfinite(values)].max(initial=0) or 1
         for clip, rows in style.clips(panel):
             axes.text(0, y, f" {clip}", weight="bold", va="center")
@@ -41,6 +46,14 @@ def plot_metric(table, name):
                 text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else NO_NUMBER[np.isnan(value)]
                 axes.text(length, y, text, va="center")
                 longest = max(longest, len(text))
+            y += 1.4
+        if len(beside):
+            axes.text(0, y, " published, not measured here", weight="bold", va="center")
+            for row in beside.to_dict("records"):
+                y += 1
+                ticks[y] = row["method"]
+                axes.plot(row[name], y, "D", color="black", markerfacecolor="white")
+                axes.text(row[name], y, f"   {row[name]:{metric.form}}", va="center")
             y += 1.4
         axes.set_yticks(list(ticks), ticks.values())
         axes.tick_params(axis="y", length=0)

@@ -12,6 +12,8 @@ import pandas as pd
 import yaml
 
 from deepsr.evaluate.metrics import METHODS, METRICS
+from deepsr.report import style
+from deepsr.report.bootstrap import compare
 from deepsr.report.crops import crop_window
 
 USED = re.compile(r"used ([\d.]+) s of CPU and at most (\d+) MB of memory")  # as a job notes it in its log (scripts/job.py)
@@ -74,12 +76,13 @@ def columns(table):
     return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
 
 
-def render(table, speed, provenance, used, charts, crops, flicker, examples):
+def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; speed: DataFrame of results/speed.csv; provenance: dict of
-    results/provenance.json; used: of `read_benchmarks`; charts: paths of SVG files, named as in METRICS and CHARTS;
-    crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
+    table: of deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row per frame};
+    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: of deepsr.report.published.read_published;
+    provenance: dict of results/provenance.json; used: of `read_benchmarks`; charts: paths of SVG files, named as in METRICS
+    and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
@@ -98,6 +101,7 @@ def render(table, speed, provenance, used, charts, crops, flicker, examples):
                     "oracle": oracle,
                     "rows": [_cells(row, shown) for _, row in rows.iterrows()],
                     "best": _best(rows),
+                    "comparisons": [] if oracle else _comparisons(rows, scores, seed),
                     "sliders": [
                         _slider(key, which, e)
                         for key, both in examples.items()
@@ -125,6 +129,7 @@ def render(table, speed, provenance, used, charts, crops, flicker, examples):
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
+        published=published.to_dict("records"),
         provenance=provenance,
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
@@ -178,6 +183,21 @@ def _best(rows):
     """The mean row with the largest gain, for each data set."""
     means = rows[rows["mean"] & np.isfinite(rows["gain"])]
     return [group.loc[group["gain"].idxmax()].to_dict() for _, group in means.groupby("dataset", sort=False)]
+
+
+def _comparisons(rows, scores, seed):
+    """The two best experiments of each data set and protocol, compared: dicts of `compare` with their names."""
+    found = []
+    for panel in style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])]):
+        first, *others = panel.sort_values("gain", ascending=False, kind="stable").to_dict("records")
+        if others:
+            by_clip = [
+                [frames["psnr_deepsr"] for key, frames in scores.items() if key[:2] == (name, first["dataset"])]
+                for name in (first["experiment"], others[0]["experiment"])
+            ]
+            names = {"first": first["experiment"], "second": others[0]["experiment"], "dataset": first["dataset"]}
+            found.append(names | compare(*by_clip, seed))
+    return found
 
 
 def _slider(key, which, example):
