@@ -23,6 +23,10 @@ BARS = (
     "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
     "oracles: they see the ground truth."
 )
+STEADINESS = (
+    "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before it "
+    "is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
+)
 CHARTS = {  # title and caption, behind those of the metrics
     "gain": (
         "Gain over bicubic",
@@ -41,9 +45,8 @@ CHARTS = {  # title and caption, behind those of the metrics
         "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
     ),
     "speed": (
-        "Speed",
-        "Gain over bicubic and the time that a frame takes, drafts and network, on the processor that the report was made "
-        "on. Multiply-adds are those of the network, counted in its graph, for each pixel of the enlarged frame.",
+        "Gain over time per frame",
+        "Both drafts and network are timed, after all scores were computed, on the machine that did this job. Multiply-adds are those of the network, counted in its graph, for each pixel of the enlarged frame.",
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
@@ -86,7 +89,9 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
-    texts = {name: (f"{metric.title} per clip", BARS) for name, metric in METRICS.items()} | CHARTS
+    texts = {
+        name: (f"{metric.title} per clip", STEADINESS if metric.temporal else BARS) for name, metric in METRICS.items()
+    } | CHARTS
     pictured = {
         name: (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts
     }
