@@ -14,16 +14,20 @@ import sys
 from deepsr.data.datasets import training_clips
 from deepsr.evaluate.examples import EXAMPLES
 
-CLIPS = [Path(path).parts for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash
+CLIPS = scored_by(EXPERIMENTS)
+RUNS = scored_by([*EXPERIMENTS, *REPEATS])
+RUN_SCORES = [f"results/experiments/{run}/{dataset}/{clip}.csv" for run, dataset, clip in RUNS]
 ROWS = [
     {
-        "experiment": name,
+        "experiment": REPEATS.get(run, (run,))[0],
+        "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "evaluation", "train")},
-        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(EXPERIMENTS[name]["degradation"]),
+        **{key: experiment[key] for key in ("scale", "drafts", "network", "evaluation", "train")},
+        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(experiment["degradation"]),
     }
-    for name, dataset, clip in CLIPS
+    for run, dataset, clip in RUNS
+    for experiment in [EXPERIMENTS[REPEATS.get(run, (run,))[0]]]
 ]
 TRAINED_ON = {
     name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
@@ -74,7 +78,7 @@ rule evaluate_clip:
 rule collect_psnr:
     """The table: a row per experiment and clip, and the mean over the clips of each experiment and data set."""
     input:
-        scores=scored("results/experiments/{experiment}/{dataset}/{clip}.csv"),
+        scores=RUN_SCORES,
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
     output:
         table="results/psnr.csv",
@@ -138,7 +142,7 @@ onerror:
     paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
     if "results/psnr.csv" in waiting and None in paths:
         Path(INCOMPLETE).unlink(missing_ok=True)
-        missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
+        missing = ["{run}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
         if len(missing) < len(paths):
             from deepsr.evaluate.table import incomplete
 

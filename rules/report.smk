@@ -20,6 +20,7 @@ def text_digest(name):
     return settings.digest((Path(workflow.basedir) / "deepsr/report" / name).read_text(encoding="utf-8"))
 
 
+RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
 PUBLISHED = text_digest("published.csv")
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
@@ -57,7 +58,7 @@ rule plot_scores:
     """A chart of scores: one of each metric, the gain, along the frames, and over the blur of an oracle's draft."""
     input:
         table="results/psnr.csv",
-        scores=SCORES,
+        scores=RUN_SCORES,
     output:
         png="results/figures/{chart}.png",
         svg="results/figures/{chart}.svg",
@@ -71,7 +72,7 @@ rule plot_scores:
     conda:
         "../envs/deepsr.yaml"
     params:
-        clips=CLIPS,
+        clips=RUN_CLIPS,
         seed=config["seed"],
         sigmas=SIGMAS,
         published=PUBLISHED,
@@ -213,7 +214,7 @@ rule make_report:
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,
         flicker=FLICKER,
-        scores=SCORES,
+        scores=RUN_SCORES,
         examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
         report="results/report.html",
@@ -227,6 +228,7 @@ rule make_report:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
+        runs=RUN_CLIPS,
         scored_clips=SCORED_CLIPS,
         seed=config["seed"],
         benchmarks=lambda wildcards, output: str(Path(output.benchmarks).with_suffix("")),

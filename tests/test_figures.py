@@ -15,6 +15,7 @@ PUBLISHED = read_published()
 def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):
     facts = {
         "experiment": experiment,
+        "run": experiment,
         "dataset": "demo",
         "scale": 4,
         "drafts": "gaussian (oracle)" if oracle else "motion",
@@ -209,6 +210,24 @@ def test_gain_shows_the_interval_of_each_clip(table):
     assert style.ORACLE in joined(oracle)
     left, right = honest.axes[0].get_xlim()
     assert left < 0 < 1.0 < right < 5
+
+
+def test_several_seeds_have_error_bars(read):
+    rows = [row("deepsr", "city", 27.0), row("deepsr", "city", 27.5, run="deepsr_seed2"), row("single", "city", 26.5)]
+    table = read(rows)
+    scores = {
+        (name, "demo", "city"): pd.DataFrame({"psnr_bicubic": [26.0] * 4, "psnr_deepsr": 26.5})
+        for name in ("deepsr", "single")
+    }
+    gain = bars.plot_gain(table, scores, seed=1).subfigs[0].axes[0]
+    psnr = bars.plot_metric(table, "psnr", PUBLISHED).subfigs[0].axes[0]
+    std = np.sqrt(0.125)
+    for axes, middle in ((gain, 1.25), (psnr, 27.25)):
+        spreads = [group.get_segments()[0][:, 0] for group in axes.collections if len(group.get_segments()[0]) == 2]
+        found = [ends for ends in spreads if ends[1] - ends[0] > 0.5]
+        assert len(found) == 2  # deepsr on its clip and on the mean; single has one seed
+        assert found[0] == pytest.approx([middle - std, middle + std], abs=1e-4)
+    assert any(text.endswith("+1.25 ± 0.35") for text in texts(psnr)) and any("± 0.35" in text for text in texts(gain))
 
 
 def test_a_clip_without_error_is_said_and_breaks_nothing(read, tmp_path):

@@ -24,15 +24,15 @@ BARS = (
     "oracles: they see the ground truth."
 )
 STEADINESS = (
-    "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before it "
-    "is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
+    "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before "
+    "it is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
 )
 CHARTS = {  # title and caption, behind those of the metrics
     "gain": (
         "Gain over bicubic",
         "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
-        "resamples. It says how sure the mean is for these clips; other footage may differ by more. Oracles have an axis of "
-        "their own.",
+        "resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin black bar is the "
+        "standard deviation over an experiment's seeds, if it has several. Oracles have an axis of their own.",
     ),
     "frames": (
         "PSNR along the frames",
@@ -46,7 +46,8 @@ CHARTS = {  # title and caption, behind those of the metrics
     ),
     "speed": (
         "Gain over time per frame",
-        "Both drafts and network are timed, after all scores were computed, on the machine that did this job. Multiply-adds are those of the network, counted in its graph, for each pixel of the enlarged frame.",
+        "Drafts and network are timed, after all scores were computed, on the machine that did this job. Multiply-adds are "
+        "those of the network, counted in its graph, for each pixel of the enlarged frame.",
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
@@ -76,7 +77,10 @@ def columns(table):
     }
     text = {"experiment": ("experiment", ""), "sequence": ("clip", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
-    return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
+    gain = {"gain": ("gain in dB", "+.2f")}
+    if "seeds" in table:
+        gain |= {"gain_std": ("± over seeds", ".3f"), "seeds": ("seeds", "d")}
+    return text | gain | scores | {"dataset": ("data set", "")} | facts
 
 
 def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
