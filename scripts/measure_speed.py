@@ -7,36 +7,31 @@ from deepsr.evaluate.speed import multiply_adds, seconds_per_frame
 from deepsr.files import atomic
 from deepsr.networks.inference import Predictor, predict_frame
 
-FRAMES, ROUNDS = 4, 2  # of the best round: in the other one something else may have been at work
-
-
-def prepare(experiment, model, index):
-    """What is known of an experiment before its frames are timed, and a function that times them."""
-    settings = [experiment[key] for key in ("drafts", "scale", "degradation")]
-    clip = Sequence(read_index(index), *settings[1:])
-    frames = range(min(FRAMES, len(clip)))
-    lr, hr = [clip.lr_luma(t) for t in frames], [clip.hr_luma(t) for t in frames]  # reading them is not timed
-    predictor = Predictor(model, snakemake.threads)
-    facts = {key: experiment[key] for key in ("experiment", "dataset")} | {"width": clip.width, "height": clip.height}
-    facts |= {"threads": snakemake.threads, "multiply_adds": multiply_adds(model)}
-
-    def measure():
-        return seconds_per_frame(
-            lambda: Drafts(*settings, lr.__getitem__, len(frames), hr.__getitem__),
-            lambda drafts: predict_frame(predictor, drafts),
-            len(frames),
-        )
-
-    return facts, measure
-
+FRAMES = 5  # so that the middle one has neighbours as in a long shot
 
 with job(snakemake):
-    files = zip(snakemake.params.experiments, snakemake.input.models, snakemake.input.indexes, strict=True)
-    prepared = [prepare(*each) for each in files]
-    rounds = [[measure() for _, measure in prepared] for _ in range(ROUNDS)]  # in turn, so that none has a better time
     rows = []
-    for (facts, _), times in zip(prepared, zip(*rounds, strict=True), strict=True):
-        drafts, network = min(times, key=sum)
-        rows.append(facts | {"seconds_drafts": drafts, "seconds_network": network, "seconds": drafts + network})
+    files = zip(snakemake.input.models, snakemake.input.indexes, strict=True)
+    for experiment, (model, index) in zip(snakemake.params.experiments, files, strict=True):
+        scale, degradation = experiment["scale"], experiment["degradation"]
+        clip = Sequence(read_index(index), scale, degradation)
+        frames = range(min(FRAMES, len(clip)))
+        lr, hr = [clip.lr_luma(t) for t in frames], [clip.hr_luma(t) for t in frames]  # reading them is not timed
+        shot = Drafts(experiment["drafts"], scale, degradation, lr.__getitem__, len(frames), hr.__getitem__)
+        predictor = Predictor(model, snakemake.threads)
+        drafts, network = seconds_per_frame(shot, lambda inputs, used=predictor: predict_frame(used, inputs), len(frames))
+        rows.append(
+            {
+                "experiment": experiment["experiment"],
+                "dataset": experiment["dataset"],
+                "width": clip.width,
+                "height": clip.height,
+                "threads": snakemake.threads,
+                "multiply_adds": multiply_adds(model),
+                "seconds_drafts": drafts,
+                "seconds_network": network,
+                "seconds": drafts + network,
+            }
+        )
     with atomic(snakemake.output.speed) as part:
         pd.DataFrame(rows).to_csv(part, index=False, float_format="%.4f")

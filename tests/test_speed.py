@@ -34,20 +34,16 @@ def test_multiply_adds_of_layers_in_groups_and_between_grids(tmp_path):
 
 
 def test_drafts_and_network_are_timed_apart(monkeypatch):
-    """The clock is moved by hand: 2 seconds for each draft, 5 for the first frame of the network and 7 for the second."""
+    """The clock is moved by hand: 30 seconds for the first draft, which makes all three, 5 for the network, at first 50."""
     clock = [100.0]
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
 
     class Drafts:
         def __getitem__(self, t):
-            clock[0] += 2
+            clock[0] += 30 if t == 0 else 0
             return t
 
     def predict(t):
-        clock[0] += 5 + 2 * t
+        clock[0] += 50 if t == 0 else 5
 
-    def make_drafts():
-        clock[0] += 50  # not a frame's
-        return Drafts()
-
-    assert speed.seconds_per_frame(make_drafts, predict, 2) == (2, 6)
+    assert speed.seconds_per_frame(Drafts(), predict, 3) == (10, 5)

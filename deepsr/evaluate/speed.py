@@ -29,17 +29,19 @@ def multiply_adds(path):
     return float(sum(weights[node.input[1]] * positions[node.output[0]] for node in layers) / SIDE**2)
 
 
-def seconds_per_frame(make_drafts, predict, frames):
-    """Seconds per frame that the drafts take, and the network: (float, float), means over a shot of `frames` frames.
+def seconds_per_frame(drafts, predict, frames):
+    """Seconds per frame that the drafts take, and the network: (float, float).
 
-    make_drafts() -> the drafts of a shot, of which drafts[t] is the network's input for frame t; predict(drafts[t]).
+    drafts[t]: the network's input for frame t of a shot of `frames` frames, made when asked for; predict(drafts[t]): the
+    network. The drafts' is the mean, since a draft kind may make all of a shot's at once; the network's is the median, which
+    neither the first call nor something else at work disturbs.
     """
-    drafts, spent = make_drafts(), [0.0, 0.0]
+    times = []
     for t in range(frames):
-        times = [time.perf_counter()]
+        start = time.perf_counter()
         inputs = drafts[t]
-        times.append(time.perf_counter())
+        made = time.perf_counter()
         predict(inputs)
-        times.append(time.perf_counter())
-        spent = [total + seconds / frames for total, seconds in zip(spent, np.diff(times), strict=True)]
-    return tuple(map(float, spent))
+        times.append((made - start, time.perf_counter() - made))
+    draft_times, network_times = np.transpose(times)
+    return float(draft_times.mean()), float(np.median(network_times))
