@@ -138,8 +138,9 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
-        published=published.to_dict("records"),
+        published=[_published_cells(row) for row in published.itertuples()],
         provenance=provenance,
+        networks=[_network_cells(name, run) for name, run in provenance["networks"].items()],
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
         total=duration(used["seconds"].sum()),
@@ -230,6 +231,22 @@ def _speed_cells(row):
     numbers = [(f"{seconds:.3f}", seconds) for seconds in (row.seconds, row.seconds_drafts, row.seconds_network)]
     size = (f"{row.width}x{row.height}", None)
     return [(row.experiment, None), *numbers, (f"{row.multiply_adds:,.0f}", row.multiply_adds), size]
+
+
+def _published_cells(row):
+    scores = [(f"{row.psnr:.2f}", row.psnr), (f"{row.ssim:.4f}", row.ssim)]
+    protocol = [row.dataset, f"x{row.scale}, {row.degradation}", row.color_space]
+    return [
+        *((text, None) for text in [row.method, *protocol]),
+        *scores,
+        *((text, None) for text in [row.parameters, row.trained_on, row.source]),
+    ]
+
+
+def _network_cells(name, run):
+    counts = [(f"{run[key]:,}", run[key]) for key in ("parameters", "training_patches", "steps")]
+    psnrs = [(f"{run[key]:.2f}", run[key]) for key in ("val_psnr_start", "val_psnr_kept")]
+    return [(name, None), (run["network"], None), *counts, *psnrs, (run["kept_step"], run["kept_step"])]
 
 
 def _usage(rule, jobs):
