@@ -168,11 +168,9 @@ rule plot_flicker:
         "results/logs/plot_flicker/{dataset}/{clip}.log",
     benchmark:
         "results/benchmarks/plot_flicker/{dataset}/{clip}.tsv"
+    localrule: True
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
     params:
         oracle=lambda wildcards: {name: is_oracle(EXPERIMENTS[name]["drafts"]) for name in scored_on(wildcards)},
         dpi=config["figures"]["dpi"],
