@@ -74,9 +74,18 @@ def complete(config, schema):
         check_name(name, f"config: experiments.{name}")
         experiment = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
+        experiment["seeds"] = experiment["seeds"] or [config["seed"]]
         config["experiments"][name] = experiment
         _check_experiment(name, config)
+    for name in repeats(config["experiments"]):
+        if name in config["experiments"]:
+            raise InputError(f"config: experiments.{name} is also the name of a repeat that `seeds` asks for; rename it.")
     return config
+
+
+def repeats(experiments):
+    """The trainings beside the first of each experiment: {NAME_seedSEED: (NAME, SEED)} for all its seeds but the first."""
+    return {f"{name}_seed{seed}": (name, seed) for name, each in experiments.items() for seed in each["seeds"][1:]}
 
 
 def check_name(name, key):

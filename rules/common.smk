@@ -58,8 +58,18 @@ if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
     )
 
 
+# A repeat is an experiment once more with another seed. It is trained and scored, and joins the experiment in the table.
+REPEATS = settings.repeats(EXPERIMENTS)
+
+
 def settings_of(wildcards):
-    return EXPERIMENTS[wildcards.experiment]
+    name, _ = REPEATS.get(wildcards.experiment, (wildcards.experiment, None))
+    return EXPERIMENTS[name]
+
+
+def seed_of(wildcards):
+    _, seed = REPEATS.get(wildcards.experiment, (None, settings_of(wildcards)["seeds"][0]))
+    return seed
 
 
 @cache
@@ -94,10 +104,15 @@ DRAFTS = {drafts_name(experiment): experiment for experiment in EXPERIMENTS.valu
 
 def scored(pattern):
     """`pattern` for each experiment, data set and clip that is scored."""
+    return [pattern.format(experiment=name, dataset=dataset, clip=clip) for name, dataset, clip in scored_by(EXPERIMENTS)]
+
+
+def scored_by(experiments):
+    """(experiment, data set, clip) for each clip that is scored by these experiments or repeats."""
     return [
-        pattern.format(experiment=name, dataset=dataset, clip=clip)
-        for name, experiment in EXPERIMENTS.items()
-        for dataset in experiment["score"]
+        (name, dataset, clip)
+        for name in experiments
+        for dataset in EXPERIMENTS[REPEATS.get(name, (name,))[0]]["score"]
         for clip in DATASETS[dataset].test
     ]
 
@@ -165,7 +180,7 @@ def absent(names):
 
 
 wildcard_constraints:
-    experiment="|".join(EXPERIMENTS),
+    experiment="|".join([*EXPERIMENTS, *REPEATS]),
     dataset="|".join(DATASETS),
     patches=r"[\w-]+",
     drafts=r"[\w-]+",

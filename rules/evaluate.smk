@@ -3,23 +3,28 @@ Scores, one job per experiment and clip, and the table.
 
 Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{clip}.json
 Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
-       results/experiments/{experiment}/{dataset}/{clip}/{example}.png   the frames with the largest and least gain
+       results/experiments/{experiment}/{dataset}/{clip}/{example}.png   its frames with the largest and least gain, and a row of pixels over time
        results/psnr.csv
+       results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
 
 from deepsr.data.overlap import training_clips
 from deepsr.evaluate.examples import EXAMPLES
 
-CLIPS = [Path(path).parts for path in scored("{experiment}/{dataset}/{clip}")]  # no name holds a slash
+CLIPS = scored_by(EXPERIMENTS)
+RUNS = scored_by([*EXPERIMENTS, *REPEATS])
+RUN_SCORES = [f"results/experiments/{run}/{dataset}/{clip}.csv" for run, dataset, clip in RUNS]
 ROWS = [
     {
-        "experiment": name,
+        "experiment": REPEATS.get(run, (run,))[0],
+        "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "evaluation", "train")},
-        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(EXPERIMENTS[name]["degradation"]),
+        **{key: experiment[key] for key in ("scale", "drafts", "network", "evaluation", "train")},
+        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(experiment["degradation"]),
     }
-    for name, dataset, clip in CLIPS
+    for run, dataset, clip in RUNS
+    for experiment in [EXPERIMENTS[REPEATS.get(run, (run,))[0]]]
 ]
 TRAINED_ON = {
     name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
@@ -30,6 +35,9 @@ USED = list(
         [used for name in EXPERIMENTS for used in training_clips(name, EXPERIMENTS, DATASETS)] + [clip[1:] for clip in CLIPS]
     )
 )  # (data set, clip) of all clips that are trained on or scored
+FIRST_SCORED = {
+    name: (experiment["score"][0], DATASETS[experiment["score"][0]].test[0]) for name, experiment in EXPERIMENTS.items()
+}
 INCOMPLETE = "results/psnr_incomplete.csv"  # written by hooks.smk after a failure
 
 
@@ -65,7 +73,7 @@ rule evaluate_clip:
 rule collect_psnr:
     """The table: a row per experiment and clip, and the mean over the clips of each experiment and data set."""
     input:
-        scores=scored("results/experiments/{experiment}/{dataset}/{clip}.csv"),
+        scores=RUN_SCORES,
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
     output:
         table="results/psnr.csv",
@@ -82,3 +90,36 @@ rule collect_psnr:
         code=code("collect_psnr"),
     script:
         "../scripts/collect_psnr.py"
+
+
+rule measure_speed:
+    """Seconds per frame and multiply-adds per pixel of each experiment, in a table of its own since they are never the same
+    twice. It waits for all scores: what else is at work then is small.
+    """
+    input:
+        models=expand("results/experiments/{experiment}/model.onnx", experiment=EXPERIMENTS),
+        indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in FIRST_SCORED.values()],
+        zips=ancient([path for dataset, clip in FIRST_SCORED.values() for path in DATASETS[dataset].zips(clip)]),
+        table=ancient("results/psnr.csv"),
+    output:
+        speed="results/speed.csv",
+    log:
+        "results/logs/measure_speed.log",
+    conda:
+        "../envs/deepsr.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        experiments=[
+            {
+                "experiment": name,
+                "dataset": FIRST_SCORED[name][0],
+                **{key: experiment[key] for key in ("drafts", "scale", "degradation")},
+            }
+            for name, experiment in EXPERIMENTS.items()
+        ],
+        code=code("measure_speed"),
+    script:
+        "../scripts/measure_speed.py"

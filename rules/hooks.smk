@@ -46,7 +46,7 @@ def write_incomplete_table():
     if "results/psnr.csv" not in waiting or None not in paths:
         return
     Path(INCOMPLETE).unlink(missing_ok=True)
-    missing = ["{experiment}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
+    missing = ["{run}/{dataset}/{sequence}".format(**row) for row, path in zip(ROWS, paths) if path is None]
     if len(missing) < len(paths):
         from deepsr.evaluate.table import incomplete
 

@@ -14,6 +14,14 @@ from deepsr.drafts.ensemble import is_oracle
 from deepsr.evaluate.examples import SLICED
 from deepsr.evaluate.metrics import METRICS
 
+
+def text_digest(name):
+    """Hash of a file of deepsr/report that is no code."""
+    return settings.digest((Path(workflow.basedir) / "deepsr/report" / name).read_text(encoding="utf-8"))
+
+
+RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
+PUBLISHED = text_digest("published.csv")
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
@@ -26,7 +34,7 @@ SIGMAS = {
 TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
 SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
 SCORE_CHARTS = [*SCORED_BY, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
-CHARTS = [*SCORE_CHARTS, "training"]
+CHARTS = [*SCORE_CHARTS, "training", "speed"]
 FLICKER = [f"results/figures/flicker/{dataset}/{clip}.png" for dataset, clip in SCORED_CLIPS]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
@@ -50,7 +58,7 @@ rule plot_scores:
     """A chart of scores: one of each metric, the gain, along the frames, and over the blur of an oracle's draft."""
     input:
         table="results/psnr.csv",
-        scores=SCORES,
+        scores=RUN_SCORES,
     output:
         png="results/figures/{chart}.png",
         svg="results/figures/{chart}.svg",
@@ -62,9 +70,10 @@ rule plot_scores:
     conda:
         "../envs/deepsr.yaml"
     params:
-        clips=CLIPS,
+        clips=RUN_CLIPS,
         seed=config["seed"],
         sigmas=SIGMAS,
+        published=PUBLISHED,
         dpi=config["figures"]["dpi"],
         code=code("plot_scores"),
     script:
@@ -89,6 +98,26 @@ rule plot_training:
         code=code("plot_training"),
     script:
         "../scripts/plot_training.py"
+
+
+rule plot_speed:
+    """Gain over the seconds that a frame takes."""
+    input:
+        table="results/psnr.csv",
+        speed="results/speed.csv",
+    output:
+        png="results/figures/speed.png",
+        svg="results/figures/speed.svg",
+    log:
+        "results/logs/plot_speed.log",
+    localrule: True
+    conda:
+        "../envs/deepsr.yaml"
+    params:
+        dpi=config["figures"]["dpi"],
+        code=code("plot_speed"),
+    script:
+        "../scripts/plot_speed.py"
 
 
 rule plot_crops:
@@ -128,11 +157,9 @@ rule plot_flicker:
         svg="results/figures/flicker/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_flicker/{dataset}/{clip}.log",
+    localrule: True
     conda:
         "../envs/deepsr.yaml"
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
     params:
         oracle=lambda wildcards: {name: is_oracle(EXPERIMENTS[name]["drafts"]) for name in scored_on(wildcards)},
         dpi=config["figures"]["dpi"],
@@ -167,11 +194,12 @@ rule make_report:
     """One page with the table, the figures, pictures to compare and what was run."""
     input:
         table="results/psnr.csv",
+        speed="results/speed.csv",
         provenance="results/provenance.json",
         charts=expand("results/figures/{chart}.svg", chart=CHARTS),
         crops=CROPS,
         flicker=FLICKER,
-        scores=SCORES,
+        scores=RUN_SCORES,
         examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
         report="results/report.html",
@@ -183,9 +211,12 @@ rule make_report:
         "../envs/deepsr.yaml"
     params:
         clips=CLIPS,
+        runs=RUN_CLIPS,
         scored_clips=SCORED_CLIPS,
+        seed=config["seed"],
         logs="results/logs",
-        template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),
+        template=text_digest("page.html"),
+        published=PUBLISHED,
         code=code("make_report"),
     script:
         "../scripts/make_report.py"

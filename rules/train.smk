@@ -29,7 +29,7 @@ rule train_network:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
         training=lambda wildcards: settings_of(wildcards)["training"],
         start=start_contents,
-        seed=config["seed"],
+        seed=seed_of,
         code=training_code,
     script:
         "../scripts/train_network.py"

@@ -4,9 +4,11 @@ from pathlib import Path
 from job import job
 
 from deepsr.evaluate.examples import read_examples
-from deepsr.evaluate.table import read_psnr, summary
+from deepsr.evaluate.table import read_psnr, read_scores, summary
 from deepsr.files import atomic
 from deepsr.report import page as report
+from deepsr.report.published import read_published
+from deepsr.tables import read_table
 
 with job(snakemake) as log:
     used = report.read_usage(snakemake.params.logs)
@@ -16,12 +18,16 @@ with job(snakemake) as log:
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
         table=table,
+        scores=read_scores(snakemake.params.runs, snakemake.input.scores),
+        seed=snakemake.params.seed,
+        speed=read_table(snakemake.input.speed, ["width"]),
+        published=read_published(),
         provenance=json.loads(Path(snakemake.input.provenance).read_text(encoding="utf-8")),
         used=used,
         charts=snakemake.input.charts,
         crops=dict(zip(clips, snakemake.input.crops, strict=True)),
         flicker=dict(zip(map(tuple, snakemake.params.scored_clips), snakemake.input.flicker, strict=True)),
-        examples=dict(zip(clips, map(read_examples, snakemake.input.scores), strict=True)),
+        examples={clip: read_examples(f"results/experiments/{'/'.join(clip)}.csv") for clip in clips},
     )
     with atomic(snakemake.output.report) as part:
         part.write_text(page, encoding="utf-8")

@@ -1,13 +1,12 @@
 from job import job
 
-from deepsr.evaluate.table import read_psnr
+from deepsr.evaluate.table import read_psnr, read_scores
 from deepsr.report import bars, curves, style
-from deepsr.tables import read_table
+from deepsr.report.published import read_published
 
 with job(snakemake):
     chart, params, table = snakemake.wildcards.chart, snakemake.params, read_psnr(snakemake.input.table)
-    clips = zip(params.clips, snakemake.input.scores, strict=True)
-    scores = {tuple(clip): read_table(path, ["frame"]) for clip, path in clips}
+    scores = read_scores(params.clips, snakemake.input.scores)
     if chart == "gain":
         figure = bars.plot_gain(table, scores, params.seed)
     elif chart == "frames":
@@ -15,5 +14,5 @@ with job(snakemake):
     elif chart == "sweep":
         figure = curves.plot_sweep(table, params.sigmas)
     else:
-        figure = bars.plot_metric(table, chart)
+        figure = bars.plot_metric(table, chart, read_published())
     style.save(figure, *snakemake.output, params.dpi)

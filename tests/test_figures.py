@@ -2,15 +2,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepsr.evaluate.metrics import METRICS, Metric
+from deepsr.evaluate.metrics import COLOR_SPACES, METRICS, Metric
 from deepsr.evaluate.table import read_psnr, with_means
 from deepsr.report import bars, crops, curves, flicker, style
-from deepsr.report.bootstrap import bootstrap_interval
+from deepsr.report.bootstrap import bootstrap_interval, compare
+from deepsr.report.published import comparable, read_published
+from deepsr.report.speed import plot_speed
+
+PUBLISHED = read_published()
 
 
 def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):
     facts = {
         "experiment": experiment,
+        "run": experiment,
         "dataset": "demo",
         "scale": 4,
         "drafts": "gaussian (oracle)" if oracle else "motion",
@@ -95,6 +100,33 @@ def test_interval_is_seeded_and_leaves_out_frames_without_error():
     assert np.isnan(bootstrap_interval([[np.inf]], seed=1)).all()
 
 
+def test_two_experiments_are_compared_over_clips():
+    """By hand: clip means differ by 1, 2, ..., 6; the frames' own spread, alike in both, does not count."""
+    noise = np.random.default_rng(0).normal(0, 50, (6, 40))
+    found = compare([values + i for i, values in enumerate(noise, 1)], list(noise), seed=1)
+    assert found["clips"] == 6 and found["difference"] == pytest.approx(3.5)
+    error = np.std(range(1, 7)) / np.sqrt(6)  # of a mean of 6 draws
+    assert found["low"] == pytest.approx(3.5 - 1.96 * error, abs=0.15)
+    assert found["high"] == pytest.approx(3.5 + 1.96 * error, abs=0.15)
+    assert found == compare([values + i for i, values in enumerate(noise, 1)], list(noise), seed=1)
+
+
+def test_a_long_clip_counts_as_much_as_a_short_one():
+    assert compare([np.ones(1), np.zeros(99)], [np.zeros(1), np.zeros(99)], seed=1)["difference"] == 0.5
+
+
+def test_few_clips_have_a_difference_and_no_interval():
+    few, enough = (compare([[2.0, 3.0]] * n, [[1.0, 1.0]] * n, seed=1) for n in (5, 6))
+    assert few["difference"] == enough["difference"] == 1.5
+    assert np.isnan([few["low"], few["high"]]).all() and (enough["low"], enough["high"]) == (1.5, 1.5)
+
+
+def test_frames_without_error_do_not_count_in_a_comparison():
+    found = compare([[np.inf, 3.0], [np.inf]], [[np.inf, 1.0], [5.0]], seed=1)
+    assert (found["clips"], found["difference"]) == (1, 2.0)
+    assert np.isnan(compare([[np.inf]], [[1.0]], seed=1)["difference"])
+
+
 def test_crops_are_taken_where_the_gain_is_largest_and_least():
     hr = np.random.default_rng(0).integers(60, 200, (80, 120, 3), np.uint8)
     bicubic, deepsr = hr + np.uint8(10), hr + np.uint8(10)
@@ -121,7 +153,7 @@ def test_a_crop_larger_than_the_frame_is_the_frame():
 
 
 def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
-    honest, oracle = bars.plot_metric(table, "psnr").subfigs
+    honest, oracle = bars.plot_metric(table, "psnr", PUBLISHED).subfigs
     assert style.ORACLE in joined(oracle)
     assert "oracle" not in joined(honest).lower()
     assert {" 26.00", " 27.00  +1.00", " 26.25  +0.25", " 26.75  +0.75"} <= set(texts(honest))
@@ -135,7 +167,7 @@ def test_bars_name_every_value_and_gain_and_set_the_oracle_apart(table):
 
 
 def test_experiments_with_other_bicubic_frames_do_not_stand_together(read):
-    figure = bars.plot_metric(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]), "psnr")
+    figure = bars.plot_metric(read([row("x4", "city", 27.0), row("x2", "city", 33.0, 31.0, scale=2)]), "psnr", PUBLISHED)
     assert [part.get_suptitle() for part in figure.subfigs] == [
         "demo, x4, bicubic degradation",
         "demo, x2, bicubic degradation",
@@ -145,10 +177,10 @@ def test_experiments_with_other_bicubic_frames_do_not_stand_together(read):
 def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
     monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "grey levels", ".1f", "lower"))
     table = read([row("deepsr", "city", 27.0, mae_bicubic=9.0, mae_deepsr=7.5, mae_lanczos=8)])
-    figure = bars.plot_metric(table, "mae")
+    figure = bars.plot_metric(table, "mae", PUBLISHED)
     assert {" 9.0", " 7.5  -1.5"} <= set(texts(figure))
     assert figure.subfigs[0].axes[0].get_xlabel().startswith("MAE in grey levels (lower is better)")
-    figure = bars.plot_metric(table, "ssim")
+    figure = bars.plot_metric(table, "ssim", PUBLISHED)
     assert {" 0.7000", " 0.8000  +0.1000"} <= set(texts(figure))
     assert figure.subfigs[0].axes[0].get_xlabel().startswith("SSIM (higher is better)")
 
@@ -161,7 +193,7 @@ def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
     ],
 )
 def test_a_panel_tells_how_its_rows_were_scored(read, changed, title):
-    figure = bars.plot_metric(read([row("deepsr", "city", 27.0, **changed)]), "psnr")
+    figure = bars.plot_metric(read([row("deepsr", "city", 27.0, **changed)]), "psnr", PUBLISHED)
     assert figure.subfigs[0].get_suptitle() == title
 
 
@@ -180,11 +212,29 @@ def test_gain_shows_the_interval_of_each_clip(table):
     assert left < 0 < 1.0 < right < 5
 
 
+def test_several_seeds_have_error_bars(read):
+    rows = [row("deepsr", "city", 27.0), row("deepsr", "city", 27.5, run="deepsr_seed2"), row("single", "city", 26.5)]
+    table = read(rows)
+    scores = {
+        (name, "demo", "city"): pd.DataFrame({"psnr_bicubic": [26.0] * 4, "psnr_deepsr": 26.5})
+        for name in ("deepsr", "single")
+    }
+    gain = bars.plot_gain(table, scores, seed=1).subfigs[0].axes[0]
+    psnr = bars.plot_metric(table, "psnr", PUBLISHED).subfigs[0].axes[0]
+    std = np.sqrt(0.125)
+    for axes, middle in ((gain, 1.25), (psnr, 27.25)):
+        spreads = [group.get_segments()[0][:, 0] for group in axes.collections if len(group.get_segments()[0]) == 2]
+        found = [ends for ends in spreads if ends[1] - ends[0] > 0.5]
+        assert len(found) == 2  # deepsr on its clip and on the mean; single has one seed
+        assert found[0] == pytest.approx([middle - std, middle + std], abs=1e-4)
+    assert any(text.endswith("+1.25 ± 0.35") for text in texts(psnr)) and any("± 0.35" in text for text in texts(gain))
+
+
 def test_a_clip_without_error_is_said_and_breaks_nothing(read, tmp_path):
     table = read([row("deepsr", "flat", np.inf, np.inf), row("deepsr", "city", 27.0)])
     scores = {("deepsr", "demo", "flat"): pd.DataFrame({"frame": range(3), "psnr_bicubic": np.inf, "psnr_deepsr": np.inf})}
     scores["deepsr", "demo", "city"] = pd.DataFrame({"frame": range(3), "psnr_bicubic": 26.0, "psnr_deepsr": 27.0})
-    per_clip, gain = bars.plot_metric(table, "psnr"), bars.plot_gain(table, scores, 1)
+    per_clip, gain = bars.plot_metric(table, "psnr", PUBLISHED), bars.plot_gain(table, scores, 1)
     assert " no error" in texts(per_clip)
     assert " no error" in texts(gain)
     along = curves.plot_frames(table, scores)
@@ -193,7 +243,8 @@ def test_a_clip_without_error_is_said_and_breaks_nothing(read, tmp_path):
 
 
 def test_a_score_that_is_not_a_number_has_no_bar(read):
-    figure = bars.plot_metric(read([row("deepsr", "tiny", 27.0, ssim_bicubic=np.nan, ssim_deepsr=np.nan)]), "ssim")
+    table = read([row("deepsr", "tiny", 27.0, ssim_bicubic=np.nan, ssim_deepsr=np.nan)])
+    figure = bars.plot_metric(table, "ssim", PUBLISHED)
     assert texts(figure).count(" no value") == 4 and " no error" not in texts(figure)
     assert [bar.get_width() for bar in figure.subfigs[0].axes[0].patches] == [0, 0, 0, 0]
 
@@ -271,14 +322,14 @@ def test_sweep_is_drawn_in_order_of_sigma(read):
 
 def test_equal_figures_are_equal_files(table, tmp_path):
     for name in "ab":
-        style.save(bars.plot_metric(table, "psnr"), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
+        style.save(bars.plot_metric(table, "psnr", PUBLISHED), tmp_path / f"{name}.png", tmp_path / f"{name}.svg", 50)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     assert "<dc:date>" not in (tmp_path / "a.svg").read_text()
 
 
 def test_names_are_no_formulas(read, tmp_path):
-    figure = bars.plot_metric(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]), "psnr")
+    figure = bars.plot_metric(read([row("deepsr", r"$\frac{1$ <&>", 27.0)]), "psnr", PUBLISHED)
     style.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
@@ -298,3 +349,48 @@ def test_slices_over_time_stand_below_each_other_with_the_oracle_last():
     assert figure.get_suptitle() == "demo/city"
     narrow = flicker.plot_flicker("demo/city", truth[:, :30], bicubic[:, :30], {})
     assert narrow.subfigs[0].axes[0].images[0].get_array().shape == (5, 30, 3)
+
+
+def test_speed_is_drawn_for_the_data_set_that_was_timed(read):
+    rows = [row("deepsr", "city", 27.0), row("single", "city", 26.5), row("article", "city", 36.0, oracle=True)]
+    table = read([*rows, row("deepsr", "000", 28.0, dataset="reds")])
+    speed = pd.DataFrame({"experiment": ["deepsr", "single", "article"], "dataset": "demo", "seconds": [0.5, 0.25, 0.4]})
+    honest, oracle = plot_speed(table, speed.assign(width=480, height=272, threads=2)).subfigs
+    assert [line.get_xydata().tolist() for line in honest.axes[0].lines] == [[[0.5, 1.0]], [[0.25, 0.5]]]
+    assert [line.get_xydata().tolist() for line in oracle.axes[0].lines] == [[[0.4, 10.0]]]
+    assert {"deepsr", "single"} <= set(texts(honest)) and "article" not in texts(honest)
+    assert honest.axes[0].get_xlabel() == "seconds per frame of 480x272, 2 threads"
+
+
+VID4 = {"dataset": "vid4", "color_space": "y_matlab"}
+
+
+def test_published_scores_are_marks_beside_the_same_data_set_and_protocol(read):
+    leak = {**VID4, "oracle": True}
+    table = read([row("deepsr", "calendar", 25.0, bicubic=23.5, **VID4), row("article", "calendar", 33.0, **leak)])
+    table["degradation"] = "bicubic"
+    honest, oracle = bars.plot_metric(table, "psnr", PUBLISHED).subfigs
+    marks = {line.get_xdata()[0] for line in honest.axes[0].lines}
+    assert {23.78, 27.24} <= marks and 26.69 not in marks  # BD, as FRVSR was scored, is another degradation
+    assert " published, not measured here" in texts(honest) and "BasicVSR" in texts(honest) and "   27.24" in texts(honest)
+    assert honest.axes[0].get_xlim()[1] > 27.39
+    assert not oracle.axes[0].lines and "published" not in joined(oracle)
+    ssims = bars.plot_metric(table, "ssim", PUBLISHED).subfigs[0]
+    assert 0.8251 in {line.get_xdata()[0] for line in ssims.axes[0].lines}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"dataset": "demo"}, {"scale": 2}, {"degradation": "given (bicubic)"}, {"color_space": "y"}, {"border": 8}]
+)
+def test_nothing_published_stands_beside_another_protocol(read, changed):
+    panel = read([row("deepsr", "calendar", 25.0, **VID4)])
+    assert "BasicVSR" in set(comparable(PUBLISHED, panel)["method"])
+    assert comparable(PUBLISHED, panel.assign(**changed)).empty
+    assert "published" not in joined(bars.plot_metric(panel.assign(**changed), "psnr", PUBLISHED))
+
+
+def test_every_published_score_has_its_source_and_a_known_protocol():
+    assert PUBLISHED["source"].str.contains(r"\d{4}").all()
+    assert set(PUBLISHED["color_space"]) <= set(COLOR_SPACES) and set(PUBLISHED["degradation"]) <= {"BI", "BD"}
+    assert PUBLISHED["psnr"].between(20, 40).all() and PUBLISHED["ssim"].between(0.5, 1).all()
+    assert not PUBLISHED.duplicated(["method", "dataset", "degradation"]).any()

@@ -20,6 +20,7 @@ from deepsr.evaluate.table import read_psnr, with_means
 from deepsr.files import sha256
 from deepsr.report import page as report
 from deepsr.report import provenance
+from deepsr.report.published import read_published
 
 NASTY = """b<b>'"&é 東"""
 FLAGS = [
@@ -55,7 +56,7 @@ def page(tmp_path_factory):
     example = {"frame": 3, "psnr_bicubic": 26.0, "psnr_deepsr": 27.0, "lr": picture(9)}
     example |= {"hr": picture(250), "bicubic": picture(20), "deepsr": picture(120)}
     clips = [(r["experiment"], "demo", r["sequence"]) for r in rows]
-    for name in ("psnr", "frames"):
+    for name in ("psnr", "frames", "speed"):
         (folder / f"{name}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="600" height="200"></svg>')
     cv2.imwrite(str(folder / "crops.png"), np.zeros((700, 1100, 3), np.uint8))
     facts = {
@@ -86,11 +87,19 @@ def page(tmp_path_factory):
         ],
         columns=["rule", "job", "seconds", "cpu_seconds", "peak_mb"],
     )
+    speed = pd.DataFrame({"experiment": ["deepsr", "single"], "dataset": "demo", "width": 300, "height": 200, "threads": 2})
+    speed = speed.assign(multiply_adds=229233.0, seconds_drafts=[0.25, 0.001], seconds_network=0.5, seconds=[0.75, 0.501])
     text = report.render(
         table=table,
+        scores={
+            (r["experiment"], "demo", r["sequence"]): pd.DataFrame({"psnr_deepsr": [r["psnr_deepsr"]] * 3}) for r in rows
+        },
+        seed=1,
+        speed=speed,
+        published=read_published(),
         provenance=facts,
         used=used,
-        charts=[folder / "psnr.svg", folder / "frames.svg"],
+        charts=[folder / "psnr.svg", folder / "frames.svg", folder / "speed.svg"],
         crops=dict.fromkeys(clips, folder / "crops.png"),
         flicker={("demo", "city"): folder / "crops.png"},
         examples={clip: {"best": example, "worst": example} for clip in clips},
@@ -262,6 +271,14 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
     assert sum("largest gain" in text for text in captions) == sum("least gain" in text for text in captions) == 6
 
 
+def test_the_two_best_experiments_are_compared(browser):
+    """single gains 5.125 dB on the mean, deepsr 0.375."""
+    sentences = [part.text for part in browser.find_elements(By.TAG_NAME, "p")]
+    expected = "On the same frames single is better than deepsr, the next one on demo, by 4.75 dB; 2 clips are too few"
+    assert [text for text in sentences if text.startswith(expected)]
+    assert not [text for text in sentences if "same frames article" in text]
+
+
 def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
     for details in browser.find_elements(By.TAG_NAME, "details"):
         heading = details.find_element(By.TAG_NAME, "summary")
@@ -269,6 +286,9 @@ def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
         assert heading.is_displayed() and not figure.is_displayed()
         heading.click()
         assert figure.is_displayed()
+    rows = [row.text for row in browser.find_elements(By.TAG_NAME, "tr")]
+    assert any(text.startswith("BasicVSR vid4 x4, BI y_matlab 27.24 0.8251 6.3M Vimeo-90K Chan et al.") for text in rows)
+    assert "deepsr 0.750 0.250 0.500 229,233 300x200" in rows
 
 
 def test_what_was_run_is_told(browser):

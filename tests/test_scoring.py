@@ -15,7 +15,7 @@ from deepsr.evaluate import examples, scoring, temporal
 from deepsr.evaluate.examples import EXAMPLES, PICTURES, choose_examples, read_examples, read_slices, write_examples
 from deepsr.evaluate.metrics import METRICS, Metric, chroma, in_color_space, psnr, ssim, to_bgr
 from deepsr.evaluate.scoring import pictures_of, score_clip, score_frame, score_motion
-from deepsr.evaluate.table import collect, frame_mean, incomplete, read_psnr, summary
+from deepsr.evaluate.table import collect, frame_mean, incomplete, read_psnr, read_scores, summary
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
 PROTOCOL = {"color_space": "y", "border": 0, "temporal": False}
@@ -25,6 +25,7 @@ def clip_of(experiment, sequence, drafts=None, **changed):
     """What the table says about a clip beside its scores."""
     return {
         "experiment": experiment,
+        "run": experiment,
         "dataset": "demo",
         "sequence": sequence,
         "scale": 4,
@@ -383,6 +384,45 @@ def test_each_data_set_has_its_mean(collected):
     assert list(result["gain"]) == [1, 1, 5, 5]
 
 
+def test_seeds_have_their_mean_and_the_spread_of_their_gains(collected):
+    result = collected(
+        (clip_of("deepsr", "a"), frames([20], [21])),
+        (clip_of("deepsr", "b"), frames([30, 31, 32], [32, 33, 34])),
+        (clip_of("single", "a"), frames([20], [21])),
+        (clip_of("deepsr", "a", run="deepsr_seed2"), frames([20], [22], ssim=0.7)),
+        (clip_of("deepsr", "b", run="deepsr_seed2"), frames([30, 31, 32], [31, 32, 33])),
+        (clip_of("deepsr", "a", run="deepsr_seed3"), frames([20], [21])),
+        (clip_of("deepsr", "b", run="deepsr_seed3"), frames([30, 31, 32], [33, 34, 35])),
+    )
+    assert result["sequence"].tolist() == ["a", "b", "mean", "a", "mean"]
+    assert result["gain"].tolist() == pytest.approx([4 / 3, 2, 5 / 3, 1, 1])
+    # Gains: 1, 2, 1 on a; 2, 1, 3 on b; 1.5, 1.5, 2 on the mean.
+    expected = [np.sqrt(1 / 3), 1, np.sqrt(1 / 12)]
+    assert result["gain_std"].tolist()[:3] == pytest.approx(expected) and result["gain_std"][3:].isna().all()
+    assert result["seeds"].tolist() == [3, 3, 3, 1, 1] and result["frames"].tolist() == [1, 3, 4, 1, 1]
+    assert result["psnr_deepsr"].tolist() == pytest.approx([64 / 3, 33, 163 / 6, 21, 21])
+    assert result["ssim_deepsr"][0] == pytest.approx((0.5 + 0.7 + 0.5) / 3)
+    columns = list(result)
+    assert columns[columns.index("psnr_deepsr") :][:4] == ["psnr_deepsr", "gain", "gain_std", "seeds"]
+    assert "run" not in columns
+
+
+def test_the_frames_scores_are_means_over_seeds(tmp_path):
+    for name, psnrs in (("first", [21.0, 22.0]), ("second", [23.0, 22.0]), ("other", [np.inf, 20.0])):
+        frames([20, 20], psnrs).to_csv(tmp_path / f"{name}.csv", index=False)
+    clips = [["deepsr", "demo", "a"], ["single", "demo", "a"], ["deepsr", "demo", "a"]]
+    scores = read_scores(clips, [tmp_path / f"{name}.csv" for name in ("first", "other", "second")])
+    assert scores["deepsr", "demo", "a"]["psnr_deepsr"].tolist() == [22, 22]
+    assert scores["single", "demo", "a"]["psnr_deepsr"].tolist() == [np.inf, 20]
+    assert scores["deepsr", "demo", "a"]["frame"].tolist() == [0, 1]
+
+
+def test_a_seed_that_is_missing_leaves_no_mean(collected):
+    runs = [(clip_of("deepsr", "a"), frames([20], [21])), (clip_of("deepsr", "a", run="deepsr_seed2"), None)]
+    result = collected(*runs, function=incomplete)
+    assert result["status"].tolist() == ["missing", "incomplete"] and result["gain_std"].isna().all()
+
+
 def test_columns_and_the_mark_of_the_oracle(collected):
     result = collected(
         (clip_of("article", "a", {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}), frames([20], [30])),
@@ -490,3 +530,20 @@ def test_the_table_tells_how_given_lr_frames_are_enlarged(finished, copy_of):
     assert found["single", "tiny"] == "bicubic" and found["single", "given"] == "given (bicubic)"
     cv2s, bicubics = (table["psnr_bicubic"][name, "given", "tower"] for name in ("article", "single"))
     assert cv2s == table["psnr_bicubic"]["article", "tiny", "tower"] and abs(cv2s - bicubics) > 0.1
+
+
+def test_further_seeds_train_networks_of_their_own_and_join_their_experiment(finished, copy_of):
+    project = copy_of(finished)
+    project.config["experiments"]["single"]["seeds"] = [1, 2]
+    jobs = project.planned("results/psnr.csv")
+    assert jobs == {"train_network": 1, "export_network": 1, "evaluate_clip": 1, "collect_psnr": 1}
+    project.run("results/psnr.csv")
+    runs = [project.path / f"results/experiments/{run}/tiny/tower.csv" for run in ("single", "single_seed2")]
+    first, second = (pd.read_csv(path)["psnr_deepsr"].mean() for path in runs)
+    table = read_psnr(project.path / "results/psnr.csv").set_index(["experiment", "sequence"])
+    single = table.loc["single", "tower"]
+    assert first != second and single["psnr_deepsr"] == pytest.approx((first + second) / 2, abs=1e-4)
+    assert single["gain_std"] == pytest.approx(abs(first - second) / np.sqrt(2), abs=1e-4) and single["seeds"] == 2
+    assert table.loc["deepsr", "tower"]["seeds"] == 1 and np.isnan(table.loc["deepsr", "tower"]["gain_std"])
+    jobs = project.planned()
+    assert jobs["plot_scores"] == 4 and "plot_crops" not in jobs and "train_network" not in jobs

@@ -8,7 +8,7 @@ import yaml
 
 from deepsr.errors import InputError
 from deepsr.networks.registry import NETWORKS
-from deepsr.settings import check_clip_name, check_file_name, check_name, complete, digest, load_schema, load_yaml
+from deepsr.settings import check_clip_name, check_file_name, check_name, complete, digest, load_schema, load_yaml, repeats
 
 CONFIG = Path(__file__).parent.parent / "config"
 SCHEMA = load_schema(CONFIG / "config.schema.yaml")
@@ -32,6 +32,20 @@ def loaded(tmp_path, text):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_configs_are_right(path):
     assert complete(load_yaml(path), SCHEMA)["experiments"]
+
+
+def test_an_experiment_without_seeds_has_that_of_the_config():
+    assert completed()["seeds"] == [1] and completed(seeds=[4, 5])["seeds"] == [4, 5]
+    assert complete({**config(), "seed": 7}, SCHEMA)["experiments"]["mine"]["seeds"] == [7]
+
+
+def test_seeds_beside_the_first_have_names_of_their_own():
+    assert repeats({"a": {"seeds": [3, 1, 2]}, "b": {"seeds": [1]}}) == {"a_seed1": ("a", 1), "a_seed2": ("a", 2)}
+    taken = {"datasets": {"demo": {"source": "demo"}}, "experiments": {"a": {"seeds": [1, 2]}, "a_seed2": {}}}
+    with pytest.raises(
+        InputError, match="experiments.a_seed2 is also the name of a repeat that `seeds` asks for; rename it"
+    ):
+        complete(taken, SCHEMA)
 
 
 def test_an_empty_experiment_has_every_default():

@@ -76,7 +76,7 @@ METRICS = {
     "psnr": Metric("PSNR", psnr, "dB", ".2f", "higher"),
     "ssim": Metric("SSIM", ssim, "", ".4f", "higher"),
     "tof": Metric("tOF", temporal.tof, "pixels", ".3f", "lower", temporal=True),
-    "warp": Metric("warping error", temporal.warping_error, "grey levels", ".2f", "lower", temporal=True),
+    "warp": Metric("Warping error", temporal.warping_error, "grey levels", ".2f", "lower", temporal=True),
 }
 
 

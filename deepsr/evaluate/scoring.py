@@ -81,15 +81,13 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
     Returns (DataFrame with `frame`, the scores and `example` ("", "best", "worst" or "best worst"), a row per frame;
     {name in examples.EXAMPLES: uint8 BGR}). Raises InputError if the border leaves nothing of the frames.
     """
-    scale, degradation, color_space, border, temporal = map(
-        settings.get, ("scale", "degradation", "color_space", "border", "temporal")
-    )
+    border, temporal = settings["border"], settings["temporal"]
     if 2 * border >= min(clip.height, clip.width):
         raise InputError(f"config: evaluation.border: {border} leaves nothing of {clip.width}x{clip.height} frames.")
 
     def enlarge(i):
         predicted = predict(drafts[i])
-        return predicted, pictures_of(clip.hr(i), clip.lr(i), predicted, scale, degradation)
+        return predicted, pictures_of(clip.hr(i), clip.lr(i), predicted, settings["scale"], settings["degradation"])
 
     rows, kept = _resume(checkpoint, made_from)
     gains = np.full(len(clip), np.nan)
@@ -98,7 +96,7 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
     saved = time.monotonic()
     for i in progress(range(len(rows), len(clip)), desc="frames", unit="frame", initial=len(rows), total=len(clip)):
         predicted, pictures = enlarge(i)
-        scores = score_frame(pictures, predicted, color_space, border)
+        scores = score_frame(pictures, predicted, settings["color_space"], border)
         rows.append(scores | (score_motion(pictures, before) if temporal else {}))
         before = pictures
         gains[i] = scores["psnr_deepsr"] - scores["psnr_bicubic"]

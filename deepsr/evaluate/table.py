@@ -13,10 +13,11 @@ TEXT = ("experiment", "dataset", "drafts", "sequence", "network", "degradation",
 def leading_columns():
     """The table's columns in order, but for the scores marked with a colour space, which follow them.
 
-    A temporal metric's are there only if an experiment asks for them.
+    A temporal metric's are there only if an experiment asks for them, seeds and gain_std only if one has several seeds.
     """
     main = [f"{name}_{method}" for name in METRICS for method in METHODS if method != "lanczos"]
-    main.insert(main.index("psnr_deepsr") + 1, "gain")
+    place = main.index("psnr_deepsr") + 1
+    main[place:place] = ["gain", "gain_std", "seeds"]
     others = [f"{name}_lanczos" for name in METRICS]
     others += ["network", "degradation", "color_space", "border", "trained_on", "infinite_frames"]
     return ["experiment", "dataset", "scale", "drafts", "sequence", "frames", *main, *others]
@@ -48,12 +49,13 @@ def score_columns(table, temporal=None):
 def collect(facts, paths):
     """The table of clips from the scores of their frames.
 
-    facts: a dict for each clip, with its names and its experiment's settings; paths: the clip's CSV, or None if it has not
-    been scored. Such a clip's numbers, and those of the mean that would lack it, are NaN.
+    facts: a dict for each clip and training, with names and the experiment's settings; an experiment of several seeds has a
+    training, `run`, for each. paths: the CSV of the clip's scores, or None if it has not been scored. Such a clip's numbers,
+    and those of the mean that would lack it, are NaN.
     """
     rows = []
     for clip, path in zip(facts, paths, strict=True):
-        row = {key: clip[key] for key in ("experiment", "dataset", "sequence", "scale", "network", "degradation")}
+        row = {key: clip[key] for key in ("experiment", "run", "dataset", "sequence", "scale", "network", "degradation")}
         row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"]}
         row |= {key: clip["evaluation"][key] for key in ("color_space", "border")}
         row |= {"frames": 0, "infinite_frames": 0}
@@ -75,19 +77,49 @@ def incomplete(facts, paths):
 
 
 def with_means(rows):
-    """The table of `rows`, a dict of facts and mean scores for each clip, with gains and a mean row after each group.
+    """The table of `rows`, a dict of facts and mean scores for each clip and training, with gains and means.
 
-    A group is an experiment and a data set; its mean is over its clips, each of which is a mean over its frames.
+    The rows of an experiment and a data set are followed by their mean over the clips, each of which is a mean over its
+    frames. Where an experiment has several seeds, all scores are means over its trainings (`run`), and gain_std is the
+    standard deviation of their gains (of a sample, hence n - 1).
     """
     clips = pd.DataFrame(rows)
     clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]
     numbers = [*score_columns(clips), "gain"]
-    every = []
+    groups = []
     for _, group in clips.groupby(["experiment", "dataset"], sort=False):
-        mean = {**group.iloc[0], **group[numbers].mean(skipna=False), "sequence": "mean"}
-        every += [*group.to_dict("records"), mean | group[["frames", "infinite_frames"]].sum().to_dict()]
-    leading = [column for column in leading_columns() if column in clips]
-    return pd.DataFrame(every)[leading + sorted(set(clips) - set(leading))]
+        runs = [_with_mean(run, numbers) for _, run in group.groupby("run", sort=False)]
+        table = runs[0]
+        if len(runs) > 1:
+            gains = pd.concat([run["gain"] for run in runs], axis=1)
+            table[numbers] = sum(run[numbers] for run in runs) / len(runs)
+            table = table.assign(seeds=len(runs), gain_std=gains.std(axis=1, skipna=False))
+        groups.append(table)
+    table = pd.concat(groups, ignore_index=True)
+    if "seeds" in table:
+        table["seeds"] = table["seeds"].fillna(1).astype(int)
+    leading = [column for column in leading_columns() if column in table]
+    return table[leading + sorted(set(table) - {*leading, "run"})]
+
+
+def _with_mean(clips, numbers):
+    """A training's rows for the clips of a data set, and their mean."""
+    mean = {**clips.iloc[0], **clips[numbers].mean(skipna=False), "sequence": "mean"}
+    mean |= clips[["frames", "infinite_frames"]].sum().to_dict()
+    return pd.DataFrame([*clips.to_dict("records"), mean])
+
+
+def read_scores(clips, paths):
+    """The scores of the frames of clips, means over an experiment's seeds: {(experiment, data set, clip): DataFrame}.
+
+    clips: these names for each of the CSV files at `paths`; an experiment of several seeds stands there several times.
+    """
+    found = {}
+    for clip, path in zip(clips, paths, strict=True):
+        found.setdefault(tuple(clip), []).append(read_table(path, ["frame"]))
+    return {
+        clip: pd.concat(tables).groupby("frame", as_index=False).mean(numeric_only=True) for clip, tables in found.items()
+    }
 
 
 def read_psnr(path):

@@ -5,33 +5,44 @@ import numpy as np
 from deepsr.evaluate.metrics import METRICS
 from deepsr.report import style
 from deepsr.report.bootstrap import bootstrap_interval
+from deepsr.report.published import comparable
 from deepsr.report.style import GREY
 
 NO_NUMBER = {True: " no value", False: " no error"}  # of a NaN, as SSIM has of tiny frames, and of an infinite PSNR
 
 
-def plot_metric(table, name):
-    """Bars of a metric, for bicubic and every experiment, per clip and for the mean.
+def plot_metric(table, name, published):
+    """Bars of a metric, for bicubic and every experiment, per clip and for the mean, and marks for what was published.
 
-    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS.
+    The PSNR of an experiment of several seeds has an error bar, their standard deviation.
+
+    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS; published: of
+    deepsr.report.published.read_published.
     """
     metric, looks, panels = METRICS[name], style.looks(table), style.panels(table)
+    marks = [comparable(published, panel).dropna(subset=[name]) if name in published else [] for panel in panels]
     counts = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
+    counts = [count + len(beside) + 2 * bool(len(beside)) for count, beside in zip(counts, marks, strict=True)]
     figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
-    for part, panel in zip(parts, panels, strict=True):
+    for part, panel, beside in zip(parts, panels, marks, strict=True):
         axes, y, ticks, longest = part.subplots(), 0, {}, 0
-        values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy()
+        values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy().ravel()
+        values = np.append(values, beside[name] if len(beside) else [])
         end = values[np.isfinite(values)].max(initial=0) or 1
         for clip, rows in style.clips(panel):
             axes.text(0, y, f" {clip}", weight="bold", va="center")
             bicubic = rows[f"{name}_bicubic"].iloc[0]
             bars = [("bicubic", bicubic, {"color": GREY}, "")]
+            has_spread = name == "psnr" and "gain_std" in rows
             for row in rows.to_dict("records"):
                 color, _ = looks[row["experiment"]]
                 look = {"color": "white", "edgecolor": color, "hatch": "////"} if row["oracle"] else {"color": color}
                 # The table's gain is rounded after the subtraction.
                 gain = row["gain"] if name == "psnr" else row[f"{name}_deepsr"] - row[f"{name}_bicubic"]
                 text = f"  {gain:+{metric.form}}" if np.isfinite(gain) else ""
+                if has_spread and np.isfinite(row["gain_std"]):
+                    look |= {"xerr": row["gain_std"], "capsize": 2}
+                    text += f" ± {row['gain_std']:.2f}"
                 bars.append((row["experiment"], row[f"{name}_deepsr"], look, text))
             for label, value, look, gain in bars:
                 y += 1
@@ -41,6 +52,14 @@ def plot_metric(table, name):
                 text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else NO_NUMBER[np.isnan(value)]
                 axes.text(length, y, text, va="center")
                 longest = max(longest, len(text))
+            y += 1.4
+        if len(beside):
+            axes.text(0, y, " published, not measured here", weight="bold", va="center")
+            for row in beside.to_dict("records"):
+                y += 1
+                ticks[y] = row["method"]
+                axes.plot(row[name], y, "D", color="black", markerfacecolor="white")
+                axes.text(row[name], y, f"   {row[name]:{metric.form}}", va="center")
             y += 1.4
         axes.set_yticks(list(ticks), ticks.values())
         axes.tick_params(axis="y", length=0)
@@ -54,6 +73,7 @@ def plot_metric(table, name):
 def plot_gain(table, scores, seed):
     """Gain over bicubic with 95% confidence intervals of the mean over frames.
 
+    An experiment of several seeds has an error bar, too: the standard deviation of its gains.
     scores: {(experiment, dataset, sequence): DataFrame, a row per frame}; seed: of the bootstrap.
     """
     gains = {clip: (frames["psnr_deepsr"] - frames["psnr_bicubic"]).to_numpy() for clip, frames in scores.items()}
@@ -77,6 +97,11 @@ def plot_gain(table, scores, seed):
                 axes.hlines(y, low, high, color=color, linewidth=2, linestyle=(0, (2, 1)) if row.oracle else "solid")
                 axes.plot(row.gain, y, marker, color=color, markerfacecolor="white" if row.oracle else color, markersize=6)
                 text = f"{row.gain:+.2f}  [{low:+.2f}, {high:+.2f}]"
+                spread = getattr(row, "gain_std", np.nan)
+                if np.isfinite(spread):
+                    axes.errorbar(row.gain, y, xerr=spread, color="black", capsize=4, linewidth=0, elinewidth=0.8)
+                    text += f" ± {spread:.2f}"
+                    ends += [row.gain - spread, row.gain + spread]
                 axes.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
                 ends += [low, high, row.gain]
             y += 1.4

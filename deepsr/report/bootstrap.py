@@ -1,4 +1,4 @@
-"""How sure a mean over frames is."""
+"""How sure a mean is, and a difference."""
 
 import numpy as np
 
@@ -22,3 +22,28 @@ def bootstrap_interval(clips, seed, resamples=10000, level=0.95):
         means.append(blocks[starts].mean(axis=1))
     low, high = np.quantile(np.mean(means, axis=0), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+# With fewer, even a gain on every clip is no rarer than 5% by chance: a two-sided sign test of 5 gives 2 / 2**5 = 6%.
+MIN_CLIPS = 6
+
+
+def compare(first, second, seed, resamples=10000, level=0.95):
+    """How much better the first experiment is than the second on the same frames, and whether that may be chance.
+
+    first, second: lists of 1-D arrays of scores, a clip's frames each, in the same order. Paired bootstrap over clips: the
+    clips' mean differences are drawn with replacement, since what differs from clip to clip says how sure the mean is for
+    other footage. Frames without a finite difference are left out, and clips without any other frame.
+    Returns {"clips": number, "difference": mean, "low", "high": of its percentile interval, NaN below MIN_CLIPS clips}.
+    """
+    means = []
+    for a, b in zip(first, second, strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        finite = np.isfinite(a) & np.isfinite(b)
+        if finite.any():
+            means.append((a[finite] - b[finite]).mean())
+    found = {"clips": len(means), "difference": float(np.mean(means)) if means else np.nan, "low": np.nan, "high": np.nan}
+    if len(means) >= MIN_CLIPS:
+        drawn = np.random.default_rng(seed).choice(means, (resamples, len(means))).mean(axis=1)
+        found["low"], found["high"] = map(float, np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+    return found

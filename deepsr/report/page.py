@@ -11,6 +11,8 @@ import pandas as pd
 import yaml
 
 from deepsr.evaluate.metrics import METHODS, METRICS
+from deepsr.report import style
+from deepsr.report.bootstrap import compare
 from deepsr.report.crops import crop_window
 
 USED = re.compile(r"took ([\d.]+) s, used ([\d.]+) s of CPU and at most (\d+) MB of memory\n$")  # as in scripts/job.py
@@ -20,12 +22,16 @@ BARS = (
     "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
     "oracles: they see the ground truth."
 )
+STEADINESS = (
+    "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before "
+    "it is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
+)
 CHARTS = {  # title and caption, behind those of the metrics
     "gain": (
         "Gain over bicubic",
         "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
-        "resamples. It says how sure the mean is for these clips; other footage may differ by more. Oracles have an axis of "
-        "their own.",
+        "resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin black bar is the "
+        "standard deviation over an experiment's seeds, if it has several. Oracles have an axis of their own.",
     ),
     "frames": (
         "PSNR along the frames",
@@ -36,6 +42,11 @@ CHARTS = {  # title and caption, behind those of the metrics
         "Training",
         "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
         "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
+    ),
+    "speed": (
+        "Gain over time per frame",
+        "Drafts and network are timed, after all scores were computed, on the machine that did this job. Multiply-adds are "
+        "those of the network, counted in its graph, for each pixel of the enlarged frame.",
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
@@ -65,19 +76,29 @@ def columns(table):
     }
     text = {"experiment": ("experiment", ""), "sequence": ("clip", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
-    return text | {"gain": ("gain in dB", "+.2f")} | scores | {"dataset": ("data set", "")} | facts
+    gain = {"gain": ("gain in dB", "+.2f")}
+    if "seeds" in table:
+        gain |= {"gain_std": ("± over seeds", ".3f"), "seeds": ("seeds", "d")}
+    return text | gain | scores | {"dataset": ("data set", "")} | facts
 
 
-def render(table, provenance, used, charts, crops, flicker, examples):
+def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; provenance: dict of results/provenance.json; used: of `read_usage`;
-    charts: paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG};
-    flicker: {(dataset, clip): path of a PNG};
+    table: of deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row per frame};
+    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: of deepsr.report.published.read_published;
+    provenance: dict of results/provenance.json; used: of `read_usage`; charts: paths of SVG files, named as in METRICS
+    and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
     examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
-    texts = {name: (f"{metric.title} per clip", BARS) for name, metric in METRICS.items()} | CHARTS
+    texts = {
+        name: (f"{metric.title} per clip", STEADINESS if metric.temporal else BARS) for name, metric in METRICS.items()
+    } | CHARTS
+    pictured = {
+        name: (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts
+    }
+    steadiness = [name for name, metric in METRICS.items() if metric.temporal]
     parts, shown = [], columns(table)
     for oracle in (False, True):
         rows = table[table["oracle"] == oracle]
@@ -88,6 +109,7 @@ def render(table, provenance, used, charts, crops, flicker, examples):
                     "oracle": oracle,
                     "rows": [_cells(row, shown) for _, row in rows.iterrows()],
                     "best": _best(rows),
+                    "comparisons": [] if oracle else _comparisons(rows, scores, seed),
                     "sliders": [
                         _slider(key, which, e)
                         for key, both in examples.items()
@@ -108,11 +130,16 @@ def render(table, provenance, used, charts, crops, flicker, examples):
         parts=parts,
         metrics=[metric for name, metric in METRICS.items() if f"{name}_deepsr" in table],
         columns=[(title, bool(form)) for title, form in shown.values()],
-        charts=[(*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts],
+        charts=[chart for name, chart in pictured.items() if name not in steadiness and name != "speed"],
+        steadiness=[pictured[name] for name in steadiness if name in pictured],
+        speed_chart=pictured.get("speed"),
+        speed=[_speed_cells(row) for row in speed.itertuples()],
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
+        published=[_published_cells(row) for row in published.itertuples()],
         provenance=provenance,
+        networks=[_network_cells(name, run) for name, run in provenance["networks"].items()],
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
         total=duration(used["seconds"].sum()),
@@ -165,6 +192,21 @@ def _best(rows):
     return [group.loc[group["gain"].idxmax()].to_dict() for _, group in means.groupby("dataset", sort=False)]
 
 
+def _comparisons(rows, scores, seed):
+    """The two best experiments of each data set and protocol, compared: dicts of `compare` with their names."""
+    found = []
+    for panel in style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])]):
+        first, *others = panel.sort_values("gain", ascending=False, kind="stable").to_dict("records")
+        if others:
+            by_clip = [
+                [frames["psnr_deepsr"] for key, frames in scores.items() if key[:2] == (name, first["dataset"])]
+                for name in (first["experiment"], others[0]["experiment"])
+            ]
+            names = {"first": first["experiment"], "second": others[0]["experiment"], "dataset": first["dataset"]}
+            found.append(names | compare(*by_clip, seed))
+    return found
+
+
 def _slider(key, which, example):
     top, left, height, width = crop_window(
         example["hr"], example["bicubic"], example["deepsr"], WINDOW, worst=which == "worst"
@@ -180,6 +222,28 @@ def _slider(key, which, example):
         "height": height,
         "pictures": {name: _webp(example[name][window], 95) for name in ("hr", "bicubic", "deepsr")},
     }
+
+
+def _speed_cells(row):
+    numbers = [(f"{seconds:.3f}", seconds) for seconds in (row.seconds, row.seconds_drafts, row.seconds_network)]
+    size = (f"{row.width}x{row.height}", None)
+    return [(row.experiment, None), *numbers, (f"{row.multiply_adds:,.0f}", row.multiply_adds), size]
+
+
+def _published_cells(row):
+    scores = [(f"{row.psnr:.2f}", row.psnr), (f"{row.ssim:.4f}", row.ssim)]
+    protocol = [row.dataset, f"x{row.scale}, {row.degradation}", row.color_space]
+    return [
+        *((text, None) for text in [row.method, *protocol]),
+        *scores,
+        *((text, None) for text in [row.parameters, row.trained_on, row.source]),
+    ]
+
+
+def _network_cells(name, run):
+    counts = [(f"{run[key]:,}", run[key]) for key in ("parameters", "training_patches", "steps")]
+    psnrs = [(f"{run[key]:.2f}", run[key]) for key in ("val_psnr_start", "val_psnr_kept")]
+    return [(name, None), (run["network"], None), *counts, *psnrs, (run["kept_step"], run["kept_step"])]
 
 
 def _usage(rule, jobs):
