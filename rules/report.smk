@@ -40,7 +40,9 @@ rule plot_scores:
         table="results/psnr.csv",
         scores=SCORES,
     output:
-        png="results/figures/{chart}.png",
+        png=report(
+            "results/figures/{chart}.png", caption="../report/scores.rst", category="Scores", labels={"shows": "{chart}"}
+        ),
         svg="results/figures/{chart}.svg",
     log:
         "results/logs/plot_scores/{chart}.log",
@@ -64,7 +66,9 @@ rule plot_training:
     input:
         histories=expand("results/experiments/{experiment}/history.csv", experiment=EXPERIMENTS),
     output:
-        png="results/figures/training.png",
+        png=report(
+            "results/figures/training.png", caption="../report/training.rst", category="Runs", labels={"shows": "training"}
+        ),
         svg="results/figures/training.svg",
     log:
         "results/logs/plot_training.log",
@@ -85,7 +89,13 @@ rule plot_crops:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     output:
-        png="results/figures/crops/{experiment}/{dataset}/{clip}.png",
+        png=report(
+            "results/figures/crops/{experiment}/{dataset}/{clip}.png",
+            caption="../report/crops.rst",
+            category="Crops",
+            subcategory="{experiment}",
+            labels={"data set": "{dataset}", "clip": "{clip}"},
+        ),
         svg="results/figures/crops/{experiment}/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_crops/{experiment}/{dataset}/{clip}.log",
@@ -129,7 +139,9 @@ rule plot_workflow:
     input:
         provenance="results/provenance.json",
     output:
-        png="results/figures/workflow.png",
+        png=report(
+            "results/figures/workflow.png", caption="../report/workflow.rst", category="Runs", labels={"shows": "workflow"}
+        ),
         svg="results/figures/workflow.svg",
     log:
         "results/logs/plot_workflow.log",
@@ -153,7 +165,9 @@ rule make_report:
         scores=SCORES,
         examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
-        report="results/report.html",
+        report=report(
+            "results/report.html", caption="../report/page.rst", category="Scores", labels={"shows": "report page"}
+        ),
         benchmarks="results/benchmarks.csv",
     log:
         "results/logs/make_report.log",
@@ -163,7 +177,7 @@ rule make_report:
     params:
         clips=CLIPS,
         logs="results/logs",
-        template=settings.digest((Path(workflow.basedir) / "deepsr/report/page.html").read_text(encoding="utf-8")),
+        template=settings.digest((ROOT / "deepsr/report/page.html").read_text(encoding="utf-8")),
         code=code("make_report"),
     script:
         "../scripts/make_report.py"
