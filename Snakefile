@@ -8,6 +8,12 @@ from snakemake.utils import min_version
 min_version("9.12.0")  # the oldest that the tests run with (.ci/run)
 
 
+report: "report/start.rst"
+
+
+container: "docker-daemon://deepsr:latest"  # with --sdm apptainer; envs/Dockerfile says how to build it
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/drafts.smk"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+import deepsr
 from deepsr import settings
 from deepsr.fingerprint import fingerprint
 from deepsr.data import reds
@@ -29,10 +30,12 @@ def checked(function, *args):
         raise WorkflowError(str(error)) from None
 
 
-if not snakemake_internals.is_dry_run(workflow):
+ROOT = Path(deepsr.__file__).parents[1]  # of the workflow's own files; the data and results of a run may lie elsewhere
+# Of a workflow that uses this one as a module, Snakemake does not call our hooks, which note what may still use a lock.
+if not snakemake_internals.is_dry_run(workflow) and Path(workflow.basedir) == ROOT:
     snakemake_internals.release_stale_locks()
 
-DEFAULT_CONFIG = "config/config.yaml"
+DEFAULT_CONFIG = "config/config.yaml" if Path("config/config.yaml").exists() else str(ROOT / "config/config.yaml")
 # A config file that names its own data sets or experiments (--configfile) is used alone.
 if config.keys().isdisjoint({"datasets", "experiments"}):
     checked(settings.load_yaml, DEFAULT_CONFIG)  # names the line of an error, which Snakemake does not
@@ -42,7 +45,7 @@ if config.keys().isdisjoint({"datasets", "experiments"}):
 
 for path in snakemake_internals.config_files(workflow):
     checked(settings.load_yaml, path)
-config = checked(settings.complete, config, settings.load_schema(Path(workflow.basedir) / "config/config.schema.yaml"))
+config = checked(settings.complete, config, settings.load_schema(ROOT / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
@@ -79,7 +82,7 @@ def code(script, *modules):
     This takes the place of Snakemake's own look at a script's time, which the profiles switch off: what a script does
     decides, not when its file was written. scripts/job.py, which logs and passes on the threads, does not count.
     """
-    return fingerprint(Path(workflow.basedir) / "scripts" / f"{script}.py", *modules)
+    return fingerprint(ROOT / "scripts" / f"{script}.py", *modules)
 
 
 def training_code(wildcards):

@@ -76,7 +76,7 @@ rule collect_psnr:
         scores=RUN_SCORES,
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
     output:
-        table="results/psnr.csv",
+        table=report("results/psnr.csv", caption="../report/table.rst", category="Scores", labels={"shows": "table"}),
     log:
         "results/logs/collect_psnr.log",
     localrule: True

@@ -17,7 +17,7 @@ from deepsr.evaluate.metrics import METRICS
 
 def text_digest(name):
     """Hash of a file of deepsr/report that is no code."""
-    return settings.digest((Path(workflow.basedir) / "deepsr/report" / name).read_text(encoding="utf-8"))
+    return settings.digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
 
 
 RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
@@ -60,7 +60,9 @@ rule plot_scores:
         table="results/psnr.csv",
         scores=RUN_SCORES,
     output:
-        png="results/figures/{chart}.png",
+        png=report(
+            "results/figures/{chart}.png", caption="../report/scores.rst", category="Scores", labels={"shows": "{chart}"}
+        ),
         svg="results/figures/{chart}.svg",
     log:
         "results/logs/plot_scores/{chart}.log",
@@ -85,7 +87,9 @@ rule plot_training:
     input:
         histories=expand("results/experiments/{experiment}/history.csv", experiment=EXPERIMENTS),
     output:
-        png="results/figures/training.png",
+        png=report(
+            "results/figures/training.png", caption="../report/training.rst", category="Runs", labels={"shows": "training"}
+        ),
         svg="results/figures/training.svg",
     log:
         "results/logs/plot_training.log",
@@ -106,7 +110,7 @@ rule plot_speed:
         table="results/psnr.csv",
         speed="results/speed.csv",
     output:
-        png="results/figures/speed.png",
+        png=report("results/figures/speed.png", caption="../report/speed.rst", category="Scores", labels={"shows": "speed"}),
         svg="results/figures/speed.svg",
     log:
         "results/logs/plot_speed.log",
@@ -126,7 +130,13 @@ rule plot_crops:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
     output:
-        png="results/figures/crops/{experiment}/{dataset}/{clip}.png",
+        png=report(
+            "results/figures/crops/{experiment}/{dataset}/{clip}.png",
+            caption="../report/crops.rst",
+            category="Crops",
+            subcategory="{experiment}",
+            labels={"data set": "{dataset}", "clip": "{clip}"},
+        ),
         svg="results/figures/crops/{experiment}/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_crops/{experiment}/{dataset}/{clip}.log",
@@ -153,7 +163,12 @@ rule plot_flicker:
             for picture in SLICED
         ],
     output:
-        png="results/figures/flicker/{dataset}/{clip}.png",
+        png=report(
+            "results/figures/flicker/{dataset}/{clip}.png",
+            caption="../report/flicker.rst",
+            category="Pictures",
+            labels={"shows": "flicker", "clip": "{clip}"},
+        ),
         svg="results/figures/flicker/{dataset}/{clip}.svg",
     log:
         "results/logs/plot_flicker/{dataset}/{clip}.log",
@@ -202,7 +217,9 @@ rule make_report:
         scores=RUN_SCORES,
         examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
     output:
-        report="results/report.html",
+        report=report(
+            "results/report.html", caption="../report/page.rst", category="Scores", labels={"shows": "report page"}
+        ),
         benchmarks="results/benchmarks.csv",
     log:
         "results/logs/make_report.log",
