@@ -28,6 +28,7 @@ rule plan_video:
     params:
         source=source_of,
         frame_rate=frame_rate_of,
+        deinterlace=VIDEOS["deinterlace"],
         contents=video_contents,
         code=code("plan_video"),
     script:

@@ -72,9 +72,9 @@ def bicubic(drafts):
     return drafts[-1] / np.float32(255)
 
 
-def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25):
+def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25, deinterlace="auto"):
     """All steps on one video: the plan, by way of JSON, and the path of the enlarged video."""
-    write_plan(plan_video(source, rate), folder / "plan.json")
+    write_plan(plan_video(source, rate, deinterlace), folder / "plan.json")
     plan = read_plan(folder / "plan.json")
     settings = {"scale": scale, "degradation": "bicubic", "crf": crf, "preset": "ultrafast"}
     pieces = [folder / f"part{part}.mp4" for part in range(parts)]
@@ -131,3 +131,10 @@ def refusal(source, **settings):
         upscale_part(source, plan, 0, 1, source.parent / "out.mp4", **settings)
     assert not list(source.parent.glob("*out*"))
     return str(error.value)
+
+
+def first_times(path):
+    """Seconds at which each kind of track starts."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}

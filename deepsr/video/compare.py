@@ -27,7 +27,7 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18,
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
     if (held := count_frames(enlarged)) != plan.frames:
         raise InputError(f"{enlarged}: holds {held} of {plan.frames} frames; delete it and run again.")
-    pairs = zip(read_frames(source, plan.images, 0, []), read_frames(enlarged, None, 0, []), strict=True)
+    pairs = zip(read_frames(source, plan.images, plan.deinterlace), read_frames(enlarged), strict=True)
     pairs = progress(pairs, plan.frames, f"compare {Path(source).name}", "frame")
     with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
         for i, (small, large) in enumerate(pairs):

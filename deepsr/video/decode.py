@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange
 from deepsr.data.frames import decode
 from deepsr.errors import InputError
 from deepsr.video.encode import enlarged_size
+from deepsr.video.fields import deinterlaced
 
 # Containers that hold the frames themselves. Playlists are left out, since they name other files and addresses, and so
 # are the formats that take any text for pictures.
@@ -50,14 +51,16 @@ def video_stream(container, source):
     return stream
 
 
-def read_frames(source, images, first, damage):
+def read_frames(source, images=None, deinterlace=None, first=0, damage=None):
     """Yield the frames (av.VideoFrame) of a video file from number `first`, or of a folder if it is told its `images`.
 
     images: names of the frames in the folder `source`, or None for a file. The number of a folder's frame is its time stamp.
-    What cannot be decoded of a file is passed over and its error is added to the list `damage`.
+    deinterlace: as of deepsr.video.fields.bwdif_arguments, for a file.
+    What cannot be decoded of a file is passed over and its error is added to the list `damage`, if there is one.
     """
     if images is None:
-        yield from islice(_decode_file(source, damage), first, None)
+        frames = _decode_file(source, [] if damage is None else damage)
+        yield from islice(deinterlaced(frames, deinterlace, source) if deinterlace else frames, first, None)
         return
     for number in range(first, len(images)):
         frame = av.VideoFrame.from_ndarray(read_image(Path(source, images[number])), "bgr24")

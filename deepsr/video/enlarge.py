@@ -66,7 +66,7 @@ class _Frames:
 
     def __init__(self, source, plan, first):
         self._source, self._plan, self._next = source, plan, first
-        self._decoded = read_frames(source, plan.images, first, [])
+        self._decoded = read_frames(source, plan.images, plan.deinterlace, first)
         self._held = {}
 
     def __getitem__(self, number):

@@ -16,6 +16,7 @@ class Plan:
 
     sha256: str  # of the file, or as of deepsr.data.frames.index_images
     images: tuple[str, ...] | None  # names of the frames if the source is a folder
+    deinterlace: str | None  # as of deepsr.video.fields.bwdif_arguments
     width: int  # of a frame, pixels
     height: int
     time_base: Fraction  # seconds; the unit of pts and last_duration
