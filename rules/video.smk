@@ -4,7 +4,8 @@ Your own videos, enlarged. Made only when asked for: results/videos/holiday_x4.m
 
 Needs: the video, results/experiments/{experiment}/model.onnx
 Makes: results/videos/{video}.json             its frames, time stamps, cuts, sound and looks
-       results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound
+       results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound; .mkv with all that it holds beside
+       results/videos/{video}_x{scale}.zip     its frames as PNG images
        results/videos/{video}_x{scale}.png     the same for a still image
        results/videos/{video}_compare.mp4      bicubic and DeepSR side by side
 """
@@ -42,11 +43,11 @@ rule upscale_part:
         files=ancient(files_of),
         model=enlarging_model,
     output:
-        part="results/videos/parts/{video}_x{scale}/{part}.mp4",
+        part="results/videos/parts/{video}_x{scale}/{part}.{form}",
     log:
-        "results/logs/upscale_part/{video}_x{scale}/{part}.log",
+        "results/logs/upscale_part/{video}_x{scale}/{part}.{form}.log",
     benchmark:
-        "results/benchmarks/upscale_part/{video}_x{scale}/{part}.tsv"
+        "results/benchmarks/upscale_part/{video}_x{scale}/{part}.{form}.tsv"
     conda:
         "../envs/deepsr.yaml"
     threads: 8 if config["gpus"] else 2  # beside a GPU they make drafts
@@ -58,24 +59,24 @@ rule upscale_part:
         source=source_of,
         parts=len(PARTS),
         settings=enlarging_settings,
-        encoding=ENCODING,
+        encoding=encoding_of,
         code=code("upscale_part"),
     script:
         "../scripts/upscale_part.py"
 
 
 rule join_parts:
-    """The enlarged video: the parts, put together without encoding them again, and the sound of the source."""
+    """The enlarged video: the parts, put together without encoding them again, and what else the source holds."""
     input:
         plan="results/videos/{video}.json",
         files=ancient(files_of),
-        parts=expand("results/videos/parts/{{video}}_x{{scale}}/{part}.mp4", part=PARTS),
+        parts=parts_of,
     output:
-        video="results/videos/{video}_x{scale}.mp4",
+        video="results/videos/{video}_x{scale}.{ending}",
     log:
-        "results/logs/join_parts/{video}_x{scale}.log",
+        "results/logs/join_parts/{video}_x{scale}.{ending}.log",
     benchmark:
-        "results/benchmarks/join_parts/{video}_x{scale}.tsv"
+        "results/benchmarks/join_parts/{video}_x{scale}.{ending}.tsv"
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -108,7 +109,7 @@ rule compare_video:
     params:
         source=source_of,
         settings=enlarging_settings,
-        encoding=ENCODING,
+        encoding=H264,
         code=code("compare_video"),
     script:
         "../scripts/compare_video.py"
@@ -143,3 +144,5 @@ wildcard_constraints:
     video=r"[^/]+",
     scale="[234]",
     part=r"\d+",
+    form="mp4|zip",
+    ending="mp4|mkv|zip",

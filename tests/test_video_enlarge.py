@@ -41,7 +41,7 @@ def test_chroma_stays_where_it_was(scale, across, down):
     height, width = 24, 40
     y, x = np.mgrid[: height // down, : width // across].astype(float)
     ramp = 3 * (x * across) + 2 * (y * down + (down - 1) / 2)
-    enlarged = _enlarge_chroma(ramp.astype(np.uint8), (height, width), scale, (height * scale, width * scale))
+    enlarged = _enlarge_chroma(ramp.astype(np.uint8), (height, width), scale, (height * scale, width * scale), 8)
     assert enlarged.shape == (height * scale // 2, width * scale // 2)
     j, i = np.mgrid[: enlarged.shape[0], : enlarged.shape[1]].astype(float)
     expected = 3 * ((2 * i + 0.5) / scale - 0.5) + 2 * ((2 * j + 1) / scale - 0.5)

@@ -11,25 +11,26 @@ from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 from deepsr.video.decode import count_frames, planes, read_frames
-from deepsr.video.encode import enlarged_size, writer
+from deepsr.video.encode import enlarged_size, video_writer
 
 
 def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18, preset="medium"):
     """Write the mp4 file `output`: bicubic on the left, the enlarged video on the right of a line moving to and fro.
 
-    enlarged: path of what `join_parts` made of source and plan. Without sound; a turned or mirrored video is shown upright.
+    enlarged: path of what `join_parts` made of source and plan. The result has 8 bits, H.264, and no sound; a turned or
+    mirrored video is shown upright.
     degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
     Raises InputError if the enlarged video lacks frames.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
-    shown = replace(plan, matrix=None)
+    shown = replace(plan, matrix=None, bits=8)
     if _is_transposed(plan.matrix):
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
     if (held := count_frames(enlarged)) != plan.frames:
         raise InputError(f"{enlarged}: holds {held} of {plan.frames} frames; delete it and run again.")
     pairs = zip(read_frames(source, plan.images, plan.deinterlace), read_frames(enlarged), strict=True)
     pairs = progress(pairs, plan.frames, f"compare {Path(source).name}", "frame")
-    with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
+    with atomic(output) as file, video_writer(file, shown, size, scale, crf=crf, preset=preset) as write:
         for i, (small, large) in enumerate(pairs):
             bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
             bicubic, y, u, v = (_upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))

@@ -126,23 +126,28 @@ def is_full_range(frame):
     return frame.format.name.startswith("yuvj") or _is_gray(frame.format)
 
 
-def planes(frame, full_range):
-    """The planes Y, Cb, Cr of an av.VideoFrame, uint8, of full range (0..255) or limited range; of RGB, as BT.601."""
+def planes(frame, full_range, bits=8):
+    """The planes Y, Cb, Cr of an av.VideoFrame, of full range (0..2^bits - 1) or limited range; of RGB, as BT.601.
+
+    uint8, or uint16 if `bits`, which may be 8 or 10, is more than 8.
+    """
     pixels, width, height = frame.format, frame.width, frame.height
-    ranges = {
+    depth, kind = ("", np.uint8) if bits == 8 else (f"{bits}le", np.uint16)
+    how = {
         "src_color_range": ColorRange.JPEG if is_full_range(frame) or is_rgb(pixels) else ColorRange.MPEG,
         "dst_color_range": ColorRange.JPEG if full_range else ColorRange.MPEG,
     }
     if _is_gray(pixels):
-        neutral = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
-        return _samples(frame.reformat(format="gray", **ranges).planes[0]), neutral, neutral
+        neutral = np.full(((height + 1) // 2, (width + 1) // 2), 1 << (bits - 1), kind)
+        return _samples(frame.reformat(format=f"gray{depth}", **how).planes[0], kind), neutral, neutral
     if is_rgb(pixels):
-        return tuple(map(_samples, frame.reformat(format="yuv444p", dst_colorspace="ITU601", **ranges).planes))
-    subsampling = round(width / pixels.chroma_width(width)), round(height / pixels.chroma_height(height))
-    name = {(2, 2): "yuv420p", (2, 1): "yuv422p"}.get(subsampling, "yuv444p")
-    return tuple(map(_samples, frame.reformat(format=name, **ranges).planes))
+        name, how["dst_colorspace"] = "yuv444p", "ITU601"
+    else:
+        subsampling = round(width / pixels.chroma_width(width)), round(height / pixels.chroma_height(height))
+        name = {(2, 2): "yuv420p", (2, 1): "yuv422p"}.get(subsampling, "yuv444p")
+    return tuple(_samples(plane, kind) for plane in frame.reformat(format=name + depth, **how).planes)
 
 
-def _samples(plane):
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+def _samples(plane, kind):
+    rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
     return rows[: plane.height, : plane.width].copy()

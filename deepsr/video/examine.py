@@ -96,8 +96,8 @@ def _header(source, deinterlace):
     with open_video(source) as container:
         stream = video_stream(container, source)
         warn_of_losses(container, source)
-        if container.streams.subtitles:
-            log.warning("%s: its subtitles are not kept.", source)
+        if len(container.streams.video) > 1:
+            log.warning("%s: holds %d streams of pictures; the best one is enlarged.", source, len(container.streams.video))
         return {
             "sha256": sha256(source),
             "images": None,
@@ -111,8 +111,13 @@ def _header(source, deinterlace):
 
 def _looks(source, frame):
     """What the first frame tells of a plan, as a dict of its fields; warns of what the enlarged video will lack."""
-    if frame.format.components[0].bits > 8:
-        log.warning("%s: has %d bits a sample, the result has 8.", source, frame.format.components[0].bits)
+    bits = frame.format.components[0].bits
+    if bits > 10:
+        log.warning("%s: has %d bits a sample, the result has 10.", source, bits)
+    if any(component.is_alpha for component in frame.format.components):
+        log.warning("%s: its transparency is not kept.", source)
+    if any(frame.side_data.get(kind) for kind in ("MASTERING_DISPLAY_METADATA", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")):
+        log.warning("%s: what it says of the display it was mastered on is not kept; its colour tags are.", source)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     colour = [frame.colorspace, frame.color_primaries, frame.color_trc]
     if is_rgb(frame.format) or colour[0] == RGB:
@@ -124,6 +129,7 @@ def _looks(source, frame):
         "width": frame.width,
         "height": frame.height,
         "matrix": struct.unpack("9i", bytes(matrix)) if matrix else None,
+        "bits": 8 if bits <= 8 else 10,
         "full_range": is_full_range(frame),
         "colour": tuple(colour),
     }

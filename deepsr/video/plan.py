@@ -27,13 +27,19 @@ class Plan:
     cuts: tuple[int, ...]  # numbers of the first frames of shots, without frame 0
     aspect: Fraction | None  # width of a pixel over its height
     matrix: tuple[int, ...] | None  # display matrix of nine numbers, which turns and mirrors (FFmpeg's display.h)
-    full_range: bool  # whether luma is 0..255 rather than 16..235
+    bits: int  # of a sample of the result, 8 or 10
+    full_range: bool  # whether luma is 0..255 (with 10 bits 0..1023) rather than 16..235 (64..940)
     colour: tuple[int, int, int]  # matrix, primaries and transfer, code points of ITU-T H.273
 
     @property
     def frames(self):
         """The number of frames."""
         return len(self.pts)
+
+    @property
+    def is_mirrored(self):
+        """Whether a player shows the frames mirrored."""
+        return self.matrix is not None and self.matrix[0] * self.matrix[4] < self.matrix[1] * self.matrix[3]
 
     def part(self, part, parts):
         """Numbers (a range) of the frames of one of `parts` equal shares, 0 <= part < parts; may be empty."""
