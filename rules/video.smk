@@ -8,6 +8,7 @@ Makes: results/videos/{video}.json             its frames, time stamps, cuts, so
        results/videos/{video}_x{scale}.zip     its frames as PNG images
        results/videos/{video}_x{scale}.png     the same for a still image
        results/videos/{video}_compare.mp4      bicubic and DeepSR side by side
+       results/videos/{video}_preview.mp4      a few seconds of that, and .png of it; tells what the whole will take
 """
 
 
@@ -50,7 +51,7 @@ rule upscale_part:
         "results/benchmarks/upscale_part/{video}_x{scale}/{part}.{form}.tsv"
     conda:
         "../envs/deepsr.yaml"
-    threads: 8 if config["gpus"] else 2  # beside a GPU they make drafts
+    threads: PART_THREADS
     resources:
         mem_mb=growing(4000),
         runtime=growing(1440),
@@ -113,6 +114,37 @@ rule compare_video:
         code=code("compare_video"),
     script:
         "../scripts/compare_video.py"
+
+
+rule preview_video:
+    """A few seconds of the enlarged video at its busiest place, and what the whole will take."""
+    input:
+        plan="results/videos/{video}.json",
+        files=ancient(files_of),
+        model=enlarging_model,
+    output:
+        video="results/videos/{video}_preview.mp4",
+        picture="results/videos/{video}_preview.png",
+        facts="results/videos/previews/{video}.json",
+    log:
+        "results/logs/preview_video/{video}.log",
+    benchmark:
+        "results/benchmarks/preview_video/{video}.tsv"
+    conda:
+        "../envs/deepsr.yaml"
+    threads: PART_THREADS
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=config["gpus"],
+    params:
+        source=source_of,
+        parts=len(PARTS),
+        settings=enlarging_settings,
+        encoding=ENCODING,
+        code=code("preview_video"),
+    script:
+        "../scripts/preview_video.py"
 
 
 rule upscale_image:

@@ -256,4 +256,4 @@ def test_progress_is_reported(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("deepsr.progress.LOG_EVERY", 0)
     caplog.set_level(logging.INFO)
     enlarge(write(tmp_path / "holiday.mp4", scene(6)), tmp_path, parts=2)
-    assert "holiday.mp4, part 2 of 2" in caplog.text and "frame/s" in caplog.text
+    assert "holiday.mp4: 100% 6/6" in caplog.text and "frame/s" in caplog.text

@@ -15,7 +15,7 @@ from deepsr.files import sha256
 from deepsr.progress import progress
 from deepsr.video.decode import is_full_range, is_rgb, open_video, planes, read_frames, video_stream
 from deepsr.video.fields import bwdif_arguments, pictures_per_frame
-from deepsr.video.plan import Plan
+from deepsr.video.plan import Plan, preview_length
 from deepsr.video.sound import warn_of_losses
 from deepsr.video.times import increasing
 
@@ -48,7 +48,9 @@ def plan_video(source, rate=25, deinterlace="auto"):
         last, last_duration = thumbnail, frame.duration
     if not stamps:
         raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
-    plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=find_cuts(distances))
+    cuts = find_cuts(distances)
+    busiest = find_busiest(distances, cuts, preview_length(fields["rate"]))
+    plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=cuts, busiest=busiest)
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
     late = max(0, plan.start)  # Matroska's duration is counted from 0, not from the file's start
     if damage or announced > late + seconds + 1:
@@ -73,6 +75,13 @@ def find_cuts(distances):
         if distances[i] > 10 and distances[i] > 2 * np.median(around or [0]):
             cuts.append(i)
     return tuple(cuts)
+
+
+def find_busiest(distances, cuts, length):
+    """Number of the first of those `length` frames that move most; cuts are no motion. Arguments: see `find_cuts`."""
+    motion = np.array(distances)
+    motion[list(cuts)] = 0
+    return int(np.convolve(motion, np.ones(length), "valid").argmax()) if length < len(motion) else 0
 
 
 def _folder(source, rate):

@@ -9,6 +9,13 @@ from pathlib import Path
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
+PREVIEW_SECONDS = 3
+
+
+def preview_length(rate):
+    """The number of frames of a preview of a video of `rate` frames a second."""
+    return max(1, round(PREVIEW_SECONDS * rate))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -25,6 +32,7 @@ class Plan:
     start: Fraction  # seconds; the time in the source at which the enlarged video starts
     rate: Fraction  # frames a second on average
     cuts: tuple[int, ...]  # numbers of the first frames of shots, without frame 0
+    busiest: int  # number of the first frame of the PREVIEW_SECONDS that move most
     aspect: Fraction | None  # width of a pixel over its height
     matrix: tuple[int, ...] | None  # display matrix of nine numbers, which turns and mirrors (FFmpeg's display.h)
     bits: int  # of a sample of the result, 8 or 10
@@ -44,6 +52,10 @@ class Plan:
     def part(self, part, parts):
         """Numbers (a range) of the frames of one of `parts` equal shares, 0 <= part < parts; may be empty."""
         return range(self.frames * part // parts, self.frames * (part + 1) // parts)
+
+    def busiest_frames(self):
+        """Numbers (a range) of the frames of the PREVIEW_SECONDS that move most."""
+        return range(self.busiest, min(self.frames, self.busiest + preview_length(self.rate)))
 
     def shots(self):
         """Pairs (start, stop) of frame numbers; stop belongs to the next shot."""
