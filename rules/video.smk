@@ -4,9 +4,11 @@ Your own videos, enlarged. Made only when asked for: results/videos/holiday_x4.m
 
 Needs: the video, results/experiments/{experiment}/model.onnx
 Makes: results/videos/{video}.json             its frames, time stamps, cuts, sound and looks
-       results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound
+       results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound; .mkv with all that it holds beside
+       results/videos/{video}_x{scale}.zip     its frames as PNG images
        results/videos/{video}_x{scale}.png     the same for a still image
        results/videos/{video}_compare.mp4      bicubic and DeepSR side by side
+       results/videos/{video}_preview.mp4      a few seconds of that, and .png of it; tells what the whole will take
 """
 
 
@@ -26,6 +28,7 @@ rule plan_video:
     params:
         source=source_of,
         frame_rate=frame_rate_of,
+        deinterlace=VIDEOS["deinterlace"],
         contents=video_contents,
         code=code("plan_video"),
     script:
@@ -39,12 +42,12 @@ rule upscale_part:
         files=ancient(files_of),
         model=enlarging_model,
     output:
-        part="results/videos/parts/{video}_x{scale}/{part}.mp4",
+        part="results/videos/parts/{video}_x{scale}/{part}.{form}",
     log:
-        "results/logs/upscale_part/{video}_x{scale}/{part}.log",
+        "results/logs/upscale_part/{video}_x{scale}/{part}.{form}.log",
     conda:
         "../envs/deepsr.yaml"
-    threads: 8 if config["gpus"] else 2  # beside a GPU they make drafts
+    threads: PART_THREADS
     resources:
         mem_mb=growing(4000),
         runtime=growing(1440),
@@ -53,22 +56,22 @@ rule upscale_part:
         source=source_of,
         parts=len(PARTS),
         settings=enlarging_settings,
-        encoding=ENCODING,
+        encoding=encoding_of,
         code=code("upscale_part"),
     script:
         "../scripts/upscale_part.py"
 
 
 rule join_parts:
-    """The enlarged video: the parts, put together without encoding them again, and the sound of the source."""
+    """The enlarged video: the parts, put together without encoding them again, and what else the source holds."""
     input:
         plan="results/videos/{video}.json",
         files=ancient(files_of),
-        parts=expand("results/videos/parts/{{video}}_x{{scale}}/{part}.mp4", part=PARTS),
+        parts=parts_of,
     output:
-        video="results/videos/{video}_x{scale}.mp4",
+        video="results/videos/{video}_x{scale}.{ending}",
     log:
-        "results/logs/join_parts/{video}_x{scale}.log",
+        "results/logs/join_parts/{video}_x{scale}.{ending}.log",
     conda:
         "../envs/deepsr.yaml"
     resources:
@@ -99,10 +102,39 @@ rule compare_video:
     params:
         source=source_of,
         settings=enlarging_settings,
-        encoding=ENCODING,
+        encoding=H264,
         code=code("compare_video"),
     script:
         "../scripts/compare_video.py"
+
+
+rule preview_video:
+    """A few seconds of the enlarged video at its busiest place, and what the whole will take."""
+    input:
+        plan="results/videos/{video}.json",
+        files=ancient(files_of),
+        model=enlarging_model,
+    output:
+        video="results/videos/{video}_preview.mp4",
+        picture="results/videos/{video}_preview.png",
+        facts="results/videos/previews/{video}.json",
+    log:
+        "results/logs/preview_video/{video}.log",
+    conda:
+        "../envs/deepsr.yaml"
+    threads: PART_THREADS
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(120),
+        gpu=config["gpus"],
+    params:
+        source=source_of,
+        parts=len(PARTS),
+        settings=enlarging_settings,
+        encoding=ENCODING,
+        code=code("preview_video"),
+    script:
+        "../scripts/preview_video.py"
 
 
 rule upscale_image:
@@ -132,3 +164,5 @@ wildcard_constraints:
     video=r"[^/]+",
     scale="[234]",
     part=r"\d+",
+    form="mp4|zip",
+    ending="mp4|mkv|zip",

@@ -5,11 +5,15 @@ Needs: config["videos"], EXPERIMENTS
 Makes: functions for video.smk
 """
 
+from deepsr.video.encode import CODECS, check_container
+from deepsr.video.estimate import planned_estimate
 from deepsr.video.source import choose_experiment, find_source
 
 VIDEOS = config["videos"]
 PARTS = range(VIDEOS["parts"])
-ENCODING = {key: VIDEOS[key] for key in ("crf", "preset")}
+PART_THREADS = 8 if config["gpus"] else 2  # beside a GPU they make drafts
+H264 = {key: VIDEOS[key] for key in ("crf", "preset")}
+ENCODING = H264 | {"codec": VIDEOS["codec"]}
 
 
 def source_of(wildcards, still=False):
@@ -51,5 +55,26 @@ def enlarging_model(wildcards):
     return f"results/experiments/{enlarging(wildcards)}/model.onnx"
 
 
+def encoding_of(wildcards):
+    """How a part is encoded; PNG images are not."""
+    return ENCODING if wildcards.form == "mp4" else {}
+
+
+@cache
+def tell_estimate(video, scale, ending):
+    """Print once what a video that is yet to be enlarged will take. Jobs, which read this file too, do not."""
+    if workflow.is_main_process and not Path(f"results/videos/{video}_x{scale}.{ending}").exists():
+        print(planned_estimate("results/videos", video, scale, len(PARTS)), file=sys.stderr)
+
+
+def parts_of(wildcards):
+    """The parts of an enlarged video: zip files of images for a zip file, otherwise mp4 files of any codec."""
+    checked(check_container, VIDEOS["codec"], wildcards.ending)
+    tell_estimate(wildcards.video, int(wildcards.scale), wildcards.ending)
+    form = "zip" if wildcards.ending == "zip" else "mp4"
+    return [f"results/videos/parts/{wildcards.video}_x{wildcards.scale}/{part}.{form}" for part in PARTS]
+
+
 def enlarged_video(wildcards):
-    return f"results/videos/{wildcards.video}_x{enlarging_settings(wildcards)['scale']}.mp4"
+    ending = "mp4" if CODECS[VIDEOS["codec"]].in_mp4 else "mkv"
+    return f"results/videos/{wildcards.video}_x{enlarging_settings(wildcards)['scale']}.{ending}"

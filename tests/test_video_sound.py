@@ -4,7 +4,7 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
-from videos import enlarge, probe, scene, sound, times, write
+from videos import enlarge, first_times, probe, scene, sound, times, write
 
 from deepsr.errors import InputError
 from deepsr.video.join import join_parts
@@ -68,13 +68,6 @@ def remux(source, target, change):
                 packet.stream = streams[packet.stream]
                 new.mux(packet)
     return target
-
-
-def first_times(path):
-    """Seconds at which each kind of track starts."""
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux() if packet.size]
-        return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}
 
 
 @pytest.mark.parametrize("name", ["in.ts", "in.mkv"])

@@ -13,7 +13,7 @@ import pytest
 from deepsr.errors import InputError
 from deepsr.video.enlarge import upscale_part
 from deepsr.video.examine import plan_video
-from deepsr.video.join import join_parts
+from deepsr.video.join import join_parts, join_pictures
 from deepsr.video.plan import read_plan, write_plan
 
 SINGLE = {"kind": "bicubic"}
@@ -78,16 +78,23 @@ def bicubic(drafts):
     return drafts[-1] / np.float32(255)
 
 
-def enlarge(source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, crf=0, rate=25):
+def enlarge(
+    source, folder, scale=2, parts=3, drafts=SINGLE, predict=bicubic, codec="h264", crf=0, rate=25, deinterlace="auto",
+    ending="mp4",
+):  # fmt: skip
     """All steps on one video: the plan, by way of JSON, and the path of the enlarged video."""
-    write_plan(plan_video(source, rate), folder / "plan.json")
+    write_plan(plan_video(source, rate, deinterlace), folder / "plan.json")
     plan = read_plan(folder / "plan.json")
-    settings = {"scale": scale, "degradation": "bicubic", "crf": crf, "preset": "ultrafast"}
-    pieces = [folder / f"part{part}.mp4" for part in range(parts)]
+    settings = {"scale": scale, "degradation": "bicubic", "codec": codec, "crf": crf, "preset": "ultrafast"}
+    pieces = [folder / f"part{part}.{'zip' if ending == 'zip' else 'mp4'}" for part in range(parts)]
     for part, piece in enumerate(pieces):
         upscale_part(source, plan, part, parts, piece, drafts=drafts, predict=predict, **settings)
-    join_parts(source, plan, pieces, folder / "enlarged.mp4")
-    return plan, folder / "enlarged.mp4"
+    enlarged = folder / f"enlarged.{ending}"
+    if ending == "zip":
+        join_pictures(plan, pieces, enlarged)
+    else:
+        join_parts(source, plan, pieces, enlarged)
+    return plan, enlarged
 
 
 def decode(path):
@@ -137,3 +144,10 @@ def refusal(source, **settings):
         upscale_part(source, plan, 0, 1, source.parent / "out.mp4", **settings)
     assert not list(source.parent.glob("*out*"))
     return str(error.value)
+
+
+def first_times(path):
+    """Seconds at which each kind of track starts."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.size]
+        return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}

@@ -1,6 +1,7 @@
 """A video that shows bicubic enlargement and the enlarged video side by side."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -11,29 +12,31 @@ from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.progress import progress
 from deepsr.video.decode import count_frames, planes, read_frames
-from deepsr.video.encode import enlarged_size, writer
+from deepsr.video.encode import enlarged_size, video_writer
 
 
-def compare_video(source, plan, enlarged, output, *, scale, degradation, crf=18, preset="medium"):
+def compare_video(source, plan, enlarged, output, *, scale, degradation, numbers=None, crf=18, preset="medium"):
     """Write the mp4 file `output`: bicubic on the left, the enlarged video on the right of a line moving to and fro.
 
-    enlarged: path of what `join_parts` made of source and plan. Without sound; a turned or mirrored video is shown upright.
+    enlarged: path of what `join_parts` made of source and plan. numbers: range of the frames that it holds, all if None.
     degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
+    The result has 8 bits, H.264, and no sound; a turned or mirrored video is shown upright.
     Raises InputError if the enlarged video lacks frames.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
-    shown = replace(plan, matrix=None)
+    numbers = range(plan.frames) if numbers is None else numbers
+    shown = replace(plan, matrix=None, bits=8, pts=plan.pts[numbers.start : numbers.stop])
     if _is_transposed(plan.matrix):
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
-    if (held := count_frames(enlarged)) != plan.frames:
-        raise InputError(f"{enlarged}: holds {held} of {plan.frames} frames; delete it and run again.")
-    pairs = zip(read_frames(source, plan.images, 0, []), read_frames(enlarged, None, 0, []), strict=True)
-    pairs = progress(pairs, plan.frames, f"compare {Path(source).name}", "frame")
-    with atomic(output) as file, writer(file, shown, size, scale, crf, preset) as write:
+    if (held := count_frames(enlarged)) != shown.frames:
+        raise InputError(f"{enlarged}: holds {held} of {shown.frames} frames; delete it and run again.")
+    sources = islice(read_frames(source, plan.images, plan.deinterlace, numbers.start), shown.frames)
+    pairs = progress(zip(sources, read_frames(enlarged), strict=True), shown.frames, f"compare {Path(source).name}", "frame")
+    with atomic(output) as file, video_writer(file, shown, size, scale, crf=crf, preset=preset) as write:
         for i, (small, large) in enumerate(pairs):
             bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
-            bicubic, y, u, v = (_upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
-            time = float((plan.pts[i] - plan.pts[0]) * plan.time_base)
+            bicubic, y, u, v = (upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
+            time = float((shown.pts[i] - shown.pts[0]) * plan.time_base)
             write(i, _split(bicubic, y, 0.5 + 0.4 * np.sin(2 * np.pi * time / 8)), u, v)
 
 
@@ -42,13 +45,13 @@ def _is_transposed(matrix):
     return matrix is not None and abs(matrix[1]) > abs(matrix[0])
 
 
-def _upright(plane, matrix):
-    """A plane as it is to be shown, turned by quarters and mirrored; other angles are left out."""
+def upright(plane, matrix):
+    """A plane or picture as it is to be shown, turned by quarters and mirrored; other angles are left out."""
     if matrix is None:
         return plane
     across, down = matrix[0], matrix[4]
     if _is_transposed(matrix):
-        plane, across, down = plane.T, matrix[3], matrix[1]
+        plane, across, down = np.swapaxes(plane, 0, 1), matrix[3], matrix[1]
     return plane[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 

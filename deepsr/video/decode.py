@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange
 from deepsr.data.frames import decode
 from deepsr.errors import InputError
 from deepsr.video.encode import enlarged_size
+from deepsr.video.fields import deinterlaced
 
 # Containers that hold the frames themselves. Playlists are left out, since they name other files and addresses, and so
 # are the formats that take any text for pictures.
@@ -50,14 +51,16 @@ def video_stream(container, source):
     return stream
 
 
-def read_frames(source, images, first, damage):
+def read_frames(source, images=None, deinterlace=None, first=0, damage=None):
     """Yield the frames (av.VideoFrame) of a video file from number `first`, or of a folder if it is told its `images`.
 
     images: names of the frames in the folder `source`, or None for a file. The number of a folder's frame is its time stamp.
-    What cannot be decoded of a file is passed over and its error is added to the list `damage`.
+    deinterlace: as of deepsr.video.fields.bwdif_arguments, for a file.
+    What cannot be decoded of a file is passed over and its error is added to the list `damage`, if there is one.
     """
     if images is None:
-        yield from islice(_decode_file(source, damage), first, None)
+        frames = _decode_file(source, [] if damage is None else damage)
+        yield from islice(deinterlaced(frames, deinterlace, source) if deinterlace else frames, first, None)
         return
     for number in range(first, len(images)):
         frame = av.VideoFrame.from_ndarray(read_image(Path(source, images[number])), "bgr24")
@@ -123,23 +126,28 @@ def is_full_range(frame):
     return frame.format.name.startswith("yuvj") or _is_gray(frame.format)
 
 
-def planes(frame, full_range):
-    """The planes Y, Cb, Cr of an av.VideoFrame, uint8, of full range (0..255) or limited range; of RGB, as BT.601."""
+def planes(frame, full_range, bits=8):
+    """The planes Y, Cb, Cr of an av.VideoFrame, of full range (0..2^bits - 1) or limited range; of RGB, as BT.601.
+
+    uint8, or uint16 if `bits`, which may be 8 or 10, is more than 8.
+    """
     pixels, width, height = frame.format, frame.width, frame.height
-    ranges = {
+    depth, kind = ("", np.uint8) if bits == 8 else (f"{bits}le", np.uint16)
+    how = {
         "src_color_range": ColorRange.JPEG if is_full_range(frame) or is_rgb(pixels) else ColorRange.MPEG,
         "dst_color_range": ColorRange.JPEG if full_range else ColorRange.MPEG,
     }
     if _is_gray(pixels):
-        neutral = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
-        return _samples(frame.reformat(format="gray", **ranges).planes[0]), neutral, neutral
+        neutral = np.full(((height + 1) // 2, (width + 1) // 2), 1 << (bits - 1), kind)
+        return _samples(frame.reformat(format=f"gray{depth}", **how).planes[0], kind), neutral, neutral
     if is_rgb(pixels):
-        return tuple(map(_samples, frame.reformat(format="yuv444p", dst_colorspace="ITU601", **ranges).planes))
-    subsampling = round(width / pixels.chroma_width(width)), round(height / pixels.chroma_height(height))
-    name = {(2, 2): "yuv420p", (2, 1): "yuv422p"}.get(subsampling, "yuv444p")
-    return tuple(map(_samples, frame.reformat(format=name, **ranges).planes))
+        name, how["dst_colorspace"] = "yuv444p", "ITU601"
+    else:
+        subsampling = round(width / pixels.chroma_width(width)), round(height / pixels.chroma_height(height))
+        name = {(2, 2): "yuv420p", (2, 1): "yuv422p"}.get(subsampling, "yuv444p")
+    return tuple(_samples(plane, kind) for plane in frame.reformat(format=name + depth, **how).planes)
 
 
-def _samples(plane):
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+def _samples(plane, kind):
+    rows = np.frombuffer(plane, kind).reshape(-1, plane.line_size // np.dtype(kind).itemsize)
     return rows[: plane.height, : plane.width].copy()

@@ -1,14 +1,70 @@
-"""Writing enlarged frames to mp4 files of H.264."""
+"""Writing enlarged frames: to video files of several codecs, or to zip files of PNG images."""
 
+import os
+import zipfile
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import av
+import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
 from deepsr.errors import InputError
 
 MAX_PIXELS = 139_264 * 256  # of an enlarged frame, 8192x4352: the most of any H.264 level (ITU-T H.264, table A-1)
+PRESETS = "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
+os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder prints errors alone
+
+
+class Codec(NamedTuple):
+    """How frames are encoded.
+
+    encoder: FFmpeg's name; options: function from the config's crf and preset to the encoder's options; in_mp4: whether
+    players take it from mp4; tag: of the codec in mp4, if FFmpeg's own choice is not the one that all players know.
+    """
+
+    encoder: str
+    options: Callable
+    in_mp4: bool = True
+    tag: str | None = None
+
+
+# No frame refers to a later one: packets lie in order of presentation, and parts are joined by putting one after the other.
+# One thread: the same bytes for any number of cores. h264: a short look-ahead spares memory for large frames.
+CODECS = {
+    "h264": Codec(
+        "libx264",
+        lambda crf, preset: {"crf": f"{crf}", "preset": preset, "bf": "0", "rc-lookahead": "10", "threads": "1"},
+    ),
+    "hevc": Codec(
+        "libx265",
+        lambda crf, preset: {
+            "crf": f"{crf}",
+            "preset": preset,
+            "x265-params": "bframes=0:pools=none:frame-threads=1:no-wpp=1:log-level=error:info=0",
+        },
+        tag="hvc1",
+    ),
+    "av1": Codec(
+        "libsvtav1",
+        lambda crf, preset: {
+            "crf": f"{crf}",
+            "preset": f"{12 - PRESETS.index(preset)}",
+            "svtav1-params": "lp=1:pred-struct=1",
+        },
+    ),
+    "ffv1": Codec(  # lossless
+        "ffv1", lambda crf, preset: {"level": "3", "g": "1", "slices": "4", "slicecrc": "1", "threads": "1"}, in_mp4=False
+    ),
+}
+
+
+def check_container(codec, ending):
+    """Raise InputError if videos of a codec (a key of CODECS) do not belong into a file with this ending."""
+    if ending == "mp4" and not CODECS[codec].in_mp4:
+        raise InputError(f"config: videos.codec {codec} plays hardly anywhere from mp4; ask for the same name with .mkv.")
 
 
 def enlarged_size(source, width, height, scale):
@@ -22,33 +78,63 @@ def enlarged_size(source, width, height, scale):
 
 
 @contextmanager
-def writer(path, plan, size, scale, crf, preset):
-    """Gives write(number, y, cb, cr), which encodes frame `number` of the plan (uint8 planes, 4:2:0) to an mp4 file.
+def video_writer(path, plan, size, scale, codec="h264", crf=18, preset="medium"):
+    """Gives write(number, y, cb, cr), which encodes frame `number` of the plan (planes, 4:2:0) to an mp4 file.
 
-    size: (width, height) of the frames, `scale` times the plan's. crf, preset: of libx264.
+    The planes are uint8, or uint16 if the plan has more than 8 bits. size: (width, height) of the frames, `scale` times the
+    plan's. codec: a key of CODECS. crf, preset: of the encoder.
     """
-    # Without B-frames packets lie in order of presentation, so parts are joined by putting one after the other. One
-    # thread and a short look-ahead: the same bytes for any number of cores, and less memory for large frames.
-    options = {"crf": str(crf), "preset": preset, "bf": "0", "rc-lookahead": "10", "threads": "1"}
+    pixels, how = _pixels(plan), CODECS[codec]
     with av.open(f"file:{path}", "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=plan.rate, options=options)
+        stream = container.add_stream(how.encoder, rate=plan.rate, options=how.options(crf, preset))
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         if plan.matrix:
             *turn, right, down, unit = plan.matrix  # the shift is in pixels
             stream.set_display_matrix([*turn, right * scale, down * scale, unit])
-        codec = stream.codec_context
-        codec.time_base = plan.time_base
+        context = stream.codec_context
+        if how.tag:
+            context.codec_tag = how.tag
+        context.time_base = plan.time_base
         if plan.aspect:
-            codec.sample_aspect_ratio = plan.aspect
-        codec.color_range = ColorRange.JPEG if plan.full_range else ColorRange.MPEG
-        codec.colorspace, codec.color_primaries, codec.color_trc = plan.colour
+            context.sample_aspect_ratio = plan.aspect
+        context.color_range = ColorRange.JPEG if plan.full_range else ColorRange.MPEG
+        context.colorspace, context.color_primaries, context.color_trc = plan.colour
 
         def write(number, *planes):
-            packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, size[0])
-            frame = av.VideoFrame.from_ndarray(packed, "yuv420p")
+            frame = _frame(planes, size, pixels)
             frame.pts, frame.time_base = plan.pts[number] - plan.pts[0], plan.time_base
             container.mux(stream.encode(frame))
 
         yield write
         container.mux(stream.encode())
+
+
+@contextmanager
+def picture_writer(path, plan, size):
+    """Gives write(number, y, cb, cr) as `video_writer` does, which adds a PNG image to a zip file.
+
+    Images of a folder keep their names; the frames of a video are called by their number. Of more than 8 bits: 16 bits.
+    """
+    deep = plan.bits > 8
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+
+        def write(number, *planes):
+            bgr = _frame(planes, size, _pixels(plan)).to_ndarray(
+                format="bgr48le" if deep else "bgr24",
+                src_color_range=ColorRange.JPEG if plan.full_range else ColorRange.MPEG,
+                src_colorspace={1: "ITU709", 9: "BT2020"}.get(plan.colour[0], "ITU601"),
+            )
+            stem = plan.images[number].rpartition(".")[0] if plan.images else f"{number:06d}"
+            archive.writestr(zipfile.ZipInfo(f"{stem}.png"), cv2.imencode(".png", bgr)[1].tobytes())
+
+        yield write
+
+
+def _pixels(plan):
+    return "yuv420p" if plan.bits == 8 else f"yuv420p{plan.bits}le"
+
+
+def _frame(planes, size, pixels):
+    packed = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, size[0])
+    return av.VideoFrame.from_ndarray(packed, pixels)

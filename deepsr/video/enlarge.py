@@ -3,26 +3,27 @@
 Luma goes through the network; Cb and Cr are enlarged by cubic interpolation.
 """
 
+from bisect import bisect_left
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from deepsr.data.degradation import upscale
+from deepsr.data.degradation import interpolate, upscale
 from deepsr.drafts.ensemble import Drafts, needed_frames
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.progress import progress
 from deepsr.video.decode import planes, read_frames, read_image
-from deepsr.video.encode import enlarged_size, writer
+from deepsr.video.encode import enlarged_size, picture_writer, video_writer
+from deepsr.video.whole import whole_progress
 
 
-def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, crf=18, preset="medium"):
-    """Write one of `parts` equal shares of a video, enlarged, to the mp4 file `output` (an empty file if the share is).
+def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, **encoding):
+    """Write one of `parts` equal shares of a video, enlarged, to the file `output` (an empty file if the share is).
 
-    source: path; plan: as of deepsr.video.plan. degradation, drafts: settings as of deepsr.data.degradation and
-    deepsr.drafts.ensemble. predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float (H, W)
-    in 0..1. crf, preset: quality (0 = lossless) and speed of libx264.
+    output: an mp4 file, or a zip file of PNG images, which are not encoded further. encoding: codec, crf and preset, as of
+    deepsr.video.encode.video_writer. The other arguments: see `enlarged_frames`.
     What the drafts are made from crosses the borders of shares, never a cut. With scale 3, the last row or column of an odd
     side is dropped: 4:2:0 video has even sides.
     Raises InputError for oracle drafts, for frames too large, and if the video has fewer frames than were planned.
@@ -33,18 +34,39 @@ def upscale_part(source, plan, part, parts, output, *, scale, degradation, draft
         with atomic(output) as file:
             file.touch()
         return
-    shots = [(start, stop) for start, stop in plan.shots() if start < numbers.stop and stop > numbers.start]
-    frames = _Frames(source, plan, _first_needed(drafts, numbers, *shots[0]))
-    bar = progress(total=len(numbers), desc=f"{Path(source).name}, part {part + 1} of {parts}", unit="frame")
-    with atomic(output) as file, writer(file, plan, size, scale, crf, preset) as write, bar:
-        for start, stop in shots:
-            shot = Drafts(drafts, scale, degradation, lambda t, start=start: frames.luma(start + t), stop - start)
-            for number in range(max(start, numbers.start), min(stop, numbers.stop)):
-                frames.forget(_first_needed(drafts, range(number, number + 1), start, stop))
-                luma = _video_range(predict(shot[number - start]), plan)[: size[1], : size[0]]
-                y, *chroma = frames[number]
-                write(number, luma, *(_enlarge_chroma(plane, y.shape, scale, luma.shape) for plane in chroma))
-                bar.update(1)
+    settings = {"scale": scale, "degradation": degradation, "drafts": drafts}
+    lengths = [len(plan.part(each, parts)) for each in range(parts)]
+    step = whole_progress(output, part, lengths, Path(source).name, [plan.sha256, settings, encoding])
+    with atomic(output) as file, step as step, ExitStack() as stack:
+        if Path(output).suffix == ".zip":
+            write = stack.enter_context(picture_writer(file, plan, size))
+        else:
+            write = stack.enter_context(video_writer(file, plan, size, scale, **encoding))
+        for frame in enlarged_frames(source, plan, numbers, predict=predict, **settings):
+            write(*frame)
+            step()
+
+
+def enlarged_frames(source, plan, numbers, *, scale, degradation, drafts, predict):
+    """Yield (number, Y, Cb, Cr) of the enlarged frames `numbers` (increasing), planes of 4:2:0 and the plan's range.
+
+    source: path; plan: as of deepsr.video.plan. degradation, drafts: settings as of deepsr.data.degradation and
+    deepsr.drafts.ensemble. predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float (H, W)
+    in 0..1. The planes are uint8, or uint16 if the plan has more than 8 bits. Errors: see `upscale_part`.
+    """
+    width, height = enlarged_size(source, plan.width, plan.height, scale)
+    frames, numbers = _Frames(source, plan), sorted(numbers)
+    for start, stop in plan.shots():
+        wanted = numbers[bisect_left(numbers, start) : bisect_left(numbers, stop)]
+        shot = Drafts(drafts, scale, degradation, lambda t, start=start: frames.luma(start + t), stop - start)
+        for number in wanted:
+            frames.forget(start + needed_frames(drafts, number - start, number - start + 1, stop - start)[0])
+            luma = predict(shot[number - start])
+            if plan.bits > 8:
+                luma = luma + interpolate(frames.rounded_off(number), scale, "bicubic") / 255
+            luma = _video_range(luma, plan)[:height, :width]
+            y, *chroma = frames[number]
+            yield number, luma, *(_enlarge_chroma(plane, y.shape, scale, luma.shape, plan.bits) for plane in chroma)
 
 
 def upscale_image(source, output, *, scale, degradation, drafts, predict):
@@ -62,50 +84,62 @@ def upscale_image(source, output, *, scale, degradation, drafts, predict):
 
 
 class _Frames:
-    """Planes (Y, Cb, Cr) of a video's frames by number, decoded from `first` on as they are asked for."""
+    """Planes (Y, Cb, Cr) of a video's frames by number, decoded in order as they are asked for."""
 
-    def __init__(self, source, plan, first):
-        self._source, self._plan, self._next = source, plan, first
-        self._decoded = read_frames(source, plan.images, first, [])
-        self._held = {}
+    def __init__(self, source, plan):
+        self._source, self._plan = source, plan
+        self._first, self._decoded, self._held = 0, None, {}
 
     def __getitem__(self, number):
+        if self._decoded is None:
+            self._next = self._first
+            self._decoded = read_frames(self._source, self._plan.images, self._plan.deinterlace, self._first)
         while self._next <= number:
             frame = next(self._decoded, None)
             if frame is None:
                 raise InputError(
                     f"{self._source}: has fewer frames than when it was planned; run again so that it is planned anew."
                 )
-            self._held[self._next] = planes(frame, self._plan.full_range)
+            if self._next >= self._first:
+                self._held[self._next] = planes(frame, self._plan.full_range, self._plan.bits)
             self._next += 1
         return self._held[number]
 
     def luma(self, number):
         """Luma of a frame as the network knows it: full range, uint8; below black and above white is lost."""
-        y = self[number][0]
-        if self._plan.full_range:
-            return y
-        table = np.rint((np.arange(256) - 16) * (255 / 219)).clip(0, 255).astype(np.uint8)
-        return table[y]
+        return np.rint(self._exact_luma(number)).astype(np.uint8)
+
+    def rounded_off(self, number):
+        """What `luma` has lost by rounding to 8 bits, float32.
+
+        Enlarged and added to the network's output it keeps the steps of 10-bit sources: on a smooth picture
+        68.9 dB instead of 59.5.
+        """
+        exact = self._exact_luma(number)
+        return exact - np.rint(exact)
+
+    def _exact_luma(self, number):
+        low, span = luma_range(self._plan)
+        return ((self[number][0].astype(np.float32) - low) * np.float32(255 / span)).clip(0, 255)
 
     def forget(self, first):
-        """Drop the frames before number `first`."""
+        """Frames before number `first` are asked for no more."""
+        self._first = first
         self._held = {number: frame for number, frame in self._held.items() if number >= first}
 
 
-def _first_needed(drafts, numbers, start, stop):
-    """Number of the first frame that is needed to enlarge those of `numbers` that lie in the shot start..stop-1."""
-    first, last = max(numbers.start, start), min(numbers.stop, stop)
-    return start + min(first - start, needed_frames(drafts, first - start, last - start, stop - start)[0])
-
-
 def _video_range(luma, plan):
-    """The network's luma, float in 0..1, in the video's range, uint8."""
-    low, span = (0, 255) if plan.full_range else (16, 219)
-    return np.rint(low + span * np.clip(luma, 0, 1)).astype(np.uint8)
+    """The network's luma, float in 0..1, in the video's range: uint8, or uint16 if the plan has more than 8 bits."""
+    low, span = luma_range(plan)
+    return np.rint(low + span * np.clip(luma, 0, 1)).astype(np.uint8 if plan.bits == 8 else np.uint16)
 
 
-def _enlarge_chroma(plane, shape, scale, enlarged):
+def luma_range(plan):
+    """(black, white minus black) of the luma samples."""
+    return (0, (1 << plan.bits) - 1) if plan.full_range else (16 << (plan.bits - 8), 219 << (plan.bits - 8))
+
+
+def _enlarge_chroma(plane, shape, scale, enlarged, bits):
     """Chroma plane of a frame whose luma has `shape` -> that of the luma shape `enlarged`, 4:2:0, cubic interpolation.
 
     Chroma samples lie on the left luma sample of a pair and halfway between two rows, as in MPEG-2 and its successors.
@@ -117,4 +151,5 @@ def _enlarge_chroma(plane, shape, scale, enlarged):
     y = [0, 2 / scale / down, (1 / scale - 0.5 - (down - 1) / 2) / down]
     size = enlarged[1] // 2, enlarged[0] // 2
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(plane, np.array([x, y]), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    wide = cv2.warpAffine(plane, np.array([x, y]), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.minimum(wide, (1 << bits) - 1)  # OpenCV stops at the largest value of 8 or 16 bits

@@ -14,7 +14,8 @@ from deepsr.errors import InputError
 from deepsr.files import sha256
 from deepsr.progress import progress
 from deepsr.video.decode import is_full_range, is_rgb, open_video, planes, read_frames, video_stream
-from deepsr.video.plan import Plan
+from deepsr.video.fields import bwdif_arguments, pictures_per_frame
+from deepsr.video.plan import Plan, preview_length
 from deepsr.video.sound import warn_of_losses
 from deepsr.video.times import increasing
 
@@ -22,28 +23,34 @@ RGB, BT709, UNSPECIFIED, BT601 = 0, 1, 2, 6  # code points of the matrix (ITU-T 
 log = logging.getLogger("deepsr")
 
 
-def plan_video(source, rate=25):
+def plan_video(source, rate=25, deinterlace="auto"):
     """The plan of a video, which is decoded once for it.
 
     source: path of a video file, or of a folder of images, which is shown at `rate` frames a second.
+    deinterlace: for a file, a key of deepsr.video.fields.WAYS.
     Raises InputError if nothing in it can be decoded as video, or if the frames change their size. Warns of damage,
     interlacing, time stamps that cannot be used, and of what is not kept.
     """
     source = Path(source)
-    fields, announced = _folder(source, rate) if source.is_dir() else _header(source)
+    fields, announced = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
     stamps, distances, last, damage = [], [], None, []
-    for frame in progress(read_frames(source, fields["images"], 0, damage), desc=f"read {source.name}", unit="frame"):
+    frames = read_frames(source, fields["images"], fields["deinterlace"], 0, damage)
+    for frame in progress(frames, desc=f"read {source.name}", unit="frame"):
         if not stamps:
             fields |= _looks(source, frame)
+        if frame.time_base:
+            fields["time_base"] = min(fields["time_base"], frame.time_base)  # half of the file's from the first fields on
         _check_size(source, frame, len(stamps), fields["width"], fields["height"])
         luma = planes(frame, fields["full_range"])[0]
         thumbnail = cv2.resize(luma, (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
         distances.append(0.0 if last is None else float(np.abs(thumbnail - last).mean()))
-        stamps.append(frame.pts)
+        stamps.append((frame.pts, frame.time_base or fields["time_base"]))
         last, last_duration = thumbnail, frame.duration
     if not stamps:
         raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
-    plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=find_cuts(distances))
+    cuts = find_cuts(distances)
+    busiest = find_busiest(distances, cuts, preview_length(fields["rate"]))
+    plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=cuts, busiest=busiest)
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
     late = max(0, plan.start)  # Matroska's duration is counted from 0, not from the file's start
     if damage or announced > late + seconds + 1:
@@ -70,6 +77,13 @@ def find_cuts(distances):
     return tuple(cuts)
 
 
+def find_busiest(distances, cuts, length):
+    """Number of the first of those `length` frames that move most; cuts are no motion. Arguments: see `find_cuts`."""
+    motion = np.array(distances)
+    motion[list(cuts)] = 0
+    return int(np.convolve(motion, np.ones(length), "valid").argmax()) if length < len(motion) else 0
+
+
 def _folder(source, rate):
     """What a folder of images tells of a plan, as a dict of its fields, and 0 for the duration, which it does not."""
     names = list_images(source)
@@ -77,32 +91,42 @@ def _folder(source, rate):
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
     rate = Fraction(str(rate))
     times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
-    return {"sha256": index_images(source, names)["sha256"], "images": tuple(names), "aspect": None} | times, 0
+    return {
+        "sha256": index_images(source, names)["sha256"],
+        "images": tuple(names),
+        "deinterlace": None,
+        "aspect": None,
+    } | times, 0
 
 
-def _header(source):
-    """What the header of a video file tells of its plan, as a dict of its fields, and the duration in seconds."""
+def _header(source, deinterlace):
+    """What header and first frames of a video file tell of its plan, a dict of its fields, and the duration in seconds."""
+    arguments = bwdif_arguments(read_frames(source), deinterlace, source)
     with open_video(source) as container:
         stream = video_stream(container, source)
         warn_of_losses(container, source)
-        if container.streams.subtitles:
-            log.warning("%s: its subtitles are not kept.", source)
+        if len(container.streams.video) > 1:
+            log.warning("%s: holds %d streams of pictures; the best one is enlarged.", source, len(container.streams.video))
         return {
             "sha256": sha256(source),
             "images": None,
+            "deinterlace": arguments,
             "time_base": stream.time_base,
             "start": Fraction(container.start_time or 0, av.time_base),
-            "rate": stream.average_rate or stream.guessed_rate or Fraction(25),
+            "rate": (stream.average_rate or stream.guessed_rate or Fraction(25)) * pictures_per_frame(arguments),
             "aspect": stream.sample_aspect_ratio or None,
         }, (container.duration or 0) / av.time_base
 
 
 def _looks(source, frame):
     """What the first frame tells of a plan, as a dict of its fields; warns of what the enlarged video will lack."""
-    if frame.interlaced_frame:
-        log.warning("%s: is interlaced: lines of two moments are enlarged as one picture; deinterlace it.", source)
-    if frame.format.components[0].bits > 8:
-        log.warning("%s: has %d bits a sample, the result has 8.", source, frame.format.components[0].bits)
+    bits = frame.format.components[0].bits
+    if bits > 10:
+        log.warning("%s: has %d bits a sample, the result has 10.", source, bits)
+    if any(component.is_alpha for component in frame.format.components):
+        log.warning("%s: its transparency is not kept.", source)
+    if any(frame.side_data.get(kind) for kind in ("MASTERING_DISPLAY_METADATA", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")):
+        log.warning("%s: what it says of the display it was mastered on is not kept; its colour tags are.", source)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     colour = [frame.colorspace, frame.color_primaries, frame.color_trc]
     if is_rgb(frame.format) or colour[0] == RGB:
@@ -114,6 +138,7 @@ def _looks(source, frame):
         "width": frame.width,
         "height": frame.height,
         "matrix": struct.unpack("9i", bytes(matrix)) if matrix else None,
+        "bits": 8 if bits <= 8 else 10,
         "full_range": is_full_range(frame),
         "colour": tuple(colour),
     }
@@ -130,6 +155,7 @@ def _check_size(source, frame, number, width, height):
 def _times(source, fields, stamps, last_duration):
     """When the frames are shown, as a dict of the plan's fields: at the time stamps where there are any."""
     time_base, rate = fields["time_base"], fields["rate"]
+    stamps = [None if stamp is None else round(stamp * unit / time_base) for stamp, unit in stamps]
     if set(stamps) == {None}:
         log.warning("%s: lacks time stamps; shown at %s frames a second.", source, rate)
         time_base, last_duration = 1 / rate, 1

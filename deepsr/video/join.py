@@ -1,45 +1,71 @@
-"""Enlarged parts and the sound of the source, put together into one video."""
+"""Enlarged parts and what else the source holds, put together into one video, or one zip file of PNG images."""
 
 import heapq
 import logging
+import zipfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import av
 from av.error import FFmpegError
 
+from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.video.decode import count_frames, open_video
-from deepsr.video.sound import DROP, add_track, track_packets, treatments
+from deepsr.video.sound import DROP, add_track, copy_extras, track_packets, tracks, treatments
 
 log = logging.getLogger("deepsr")
 
 
 def join_parts(source, plan, parts, output):
-    """Put the enlarged parts (paths, in order) and the sound of `source` together in the mp4 file `output`.
+    """Put the enlarged parts (paths, in order) and the tracks of `source` together in the mp4 or mkv file `output`.
 
     Pictures are copied as they were encoded and get the plan's time stamps. Audio tracks are copied bit by bit or encoded
-    as AAC (deepsr.video.sound); what of them mp4 does not take, damaged packets, is left out, and the log says how much.
-    Raises InputError if a part lacks frames.
+    as AAC (deepsr.video.sound); what of them the file does not take, damaged packets, is left out, and the log says how
+    much. Raises InputError if a part lacks frames.
     """
+    kind = {".mp4": "mp4", ".mkv": "matroska"}[Path(output).suffix]
+    if kind == "matroska" and plan.is_mirrored:
+        log.warning("%s: mkv cannot say that a video is to be mirrored; ask for an .mp4 file.", source)
     with atomic(output) as file:
-        _write(source, plan, parts, file)
+        _write(source, plan, parts, file, kind)
         if (frames := count_frames(file)) != plan.frames:
             raise InputError(f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}.")
 
 
-def _write(source, plan, parts, file):
+def join_pictures(plan, parts, output):
+    """Put the PNG images of all parts (zip files, in order) together in the zip file `output`.
+
+    Raises InputError if a part is damaged or lacks images.
+    """
+    with atomic(output) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
+        for part, path in enumerate(parts):
+            if not (numbers := plan.part(part, len(parts))):
+                continue
+            with open_zip(path) as archive:
+                if len(names := archive.namelist()) != len(numbers):
+                    raise InputError(f"{path}: does not hold the {len(numbers)} frames planned; delete it and run again.")
+                for name in names:
+                    target.writestr(zipfile.ZipInfo(name), archive.read(name))
+
+
+def _write(source, plan, parts, file, kind):
     with ExitStack() as stack:
-        target = stack.enter_context(av.open(f"file:{file}", "w", format="mp4", options={"movflags": "+faststart"}))
+        # bitexact: mkv files would hold random numbers otherwise
+        options = {"movflags": "+faststart"} if kind == "mp4" else {"fflags": "+bitexact"}
+        target = stack.enter_context(av.open(f"file:{file}", "w", format=kind, options=options))
         filled = [path for part, path in enumerate(parts) if plan.part(part, len(parts))]
         first = stack.enter_context(open_video(filled[0])).streams.video[0]
-        stream = target.add_stream_from_template(first)
+        stream = target.add_stream_from_template(first, opaque=True)  # as packets: AV1's decoder cannot encode
+        if kind == "mp4":
+            stream.codec_context.codec_tag = first.codec_context.codec_tag
         stream.time_base = plan.time_base
         queues = [_pictures(plan, parts, stream, first.codec_context.extradata)]
         if plan.images is None:
             origin = stack.enter_context(open_video(source))
-            target.metadata.update(origin.metadata)
-            for number, (track, treatment) in enumerate(zip(origin.streams.audio, treatments(origin), strict=True)):
+            copy_extras(origin, target, plan.start)
+            for number, (track, treatment) in enumerate(zip(tracks(origin), treatments(origin, kind), strict=True)):
                 if treatment != DROP:
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))

@@ -9,6 +9,13 @@ from pathlib import Path
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
+PREVIEW_SECONDS = 3
+
+
+def preview_length(rate):
+    """The number of frames of a preview of a video of `rate` frames a second."""
+    return max(1, round(PREVIEW_SECONDS * rate))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -16,6 +23,7 @@ class Plan:
 
     sha256: str  # of the file, or as of deepsr.data.frames.index_images
     images: tuple[str, ...] | None  # names of the frames if the source is a folder
+    deinterlace: str | None  # as of deepsr.video.fields.bwdif_arguments
     width: int  # of a frame, pixels
     height: int
     time_base: Fraction  # seconds; the unit of pts and last_duration
@@ -24,9 +32,11 @@ class Plan:
     start: Fraction  # seconds; the time in the source at which the enlarged video starts
     rate: Fraction  # frames a second on average
     cuts: tuple[int, ...]  # numbers of the first frames of shots, without frame 0
+    busiest: int  # number of the first frame of the PREVIEW_SECONDS that move most
     aspect: Fraction | None  # width of a pixel over its height
     matrix: tuple[int, ...] | None  # display matrix of nine numbers, which turns and mirrors (FFmpeg's display.h)
-    full_range: bool  # whether luma is 0..255 rather than 16..235
+    bits: int  # of a sample of the result, 8 or 10
+    full_range: bool  # whether luma is 0..255 (with 10 bits 0..1023) rather than 16..235 (64..940)
     colour: tuple[int, int, int]  # matrix, primaries and transfer, code points of ITU-T H.273
 
     @property
@@ -34,9 +44,18 @@ class Plan:
         """The number of frames."""
         return len(self.pts)
 
+    @property
+    def is_mirrored(self):
+        """Whether a player shows the frames mirrored."""
+        return self.matrix is not None and self.matrix[0] * self.matrix[4] < self.matrix[1] * self.matrix[3]
+
     def part(self, part, parts):
         """Numbers (a range) of the frames of one of `parts` equal shares, 0 <= part < parts; may be empty."""
         return range(self.frames * part // parts, self.frames * (part + 1) // parts)
+
+    def busiest_frames(self):
+        """Numbers (a range) of the frames of the PREVIEW_SECONDS that move most."""
+        return range(self.busiest, min(self.frames, self.busiest + preview_length(self.rate)))
 
     def shots(self):
         """Pairs (start, stop) of frame numbers; stop belongs to the next shot."""

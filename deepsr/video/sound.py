@@ -1,4 +1,7 @@
-"""The sound of an enlarged video: copied from the source where mp4 can hold it, otherwise encoded as AAC."""
+"""What an enlarged video holds beside its pictures: sound, subtitles, chapters and attachments of the source.
+
+They are copied where the file can hold them; other sound is encoded as AAC.
+"""
 
 import io
 import logging
@@ -15,60 +18,96 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by the number of chann
 log = logging.getLogger("deepsr")
 
 
-def treatments(container):
-    """What becomes of each audio track of a video (av container): a list of COPY, ENCODE and DROP.
+def treatments(container, kind):
+    """What becomes of each of the `tracks` of a video (av container): a list of COPY, ENCODE and DROP.
 
-    Each is tried out on an empty mp4 file.
+    kind: of the file that is written, mp4 or matroska. Each is tried out on an empty file of this kind.
     """
-    return [next((way for way in (COPY, ENCODE) if _is_possible(track, way)), DROP) for track in container.streams.audio]
+    ways = {"audio": (COPY, ENCODE), "subtitle": (COPY,)}
+    return [next((way for way in ways[track.type] if _is_possible(track, way, kind)), DROP) for track in tracks(container)]
+
+
+def tracks(container):
+    """The audio tracks of a video (av container), then its subtitle tracks."""
+    return [*container.streams.audio, *container.streams.subtitles]
 
 
 def warn_of_losses(container, source):
-    """Tell in the log which audio tracks of a video (av container) are not copied."""
-    for number, (track, treatment) in enumerate(zip(container.streams.audio, treatments(container), strict=True), 1):
-        kind = track.codec_context.name if track.codec_context else "unknown"
-        if treatment == ENCODE:
-            log.warning("%s: audio of kind %s has no place in mp4 and is encoded as AAC.", source, kind)
-        elif treatment == DROP:
-            log.warning("%s: audio track %d, of kind %s, cannot be put into mp4 and is left out.", source, number, kind)
+    """Tell in the log what of a video (av container), pictures apart, an mp4 file cannot hold, and what mkv holds of it."""
+    kinds = treatments(container, "mp4"), treatments(container, "matroska")
+    for track, in_mp4, in_mkv in zip(tracks(container), *kinds, strict=True):
+        codec = track.codec_context.name if track.codec_context else "unknown"
+        hint = "; ask for an .mkv file, which keeps it" if in_mkv == COPY else ""
+        if in_mp4 == ENCODE:
+            log.warning("%s: audio of kind %s has no place in mp4 and is encoded as AAC%s.", source, codec, hint)
+        elif in_mp4 == DROP:
+            log.warning(
+                "%s: %s track %d, of kind %s, cannot be put into mp4 and is left out%s.",
+                *(source, track.type, track.index, codec, hint),
+            )
+    if container.streams.attachments:
+        log.warning("%s: its attachments have no place in mp4; ask for an .mkv file, which keeps them.", source)
 
 
 def add_track(target, track, treatment):
-    """Add a track for an audio track of the source to the mp4 file `target` (av container), and return it."""
+    """Add a track for a track of the source to the file `target` (av container), and return it."""
     if treatment == COPY:
         added = target.add_stream_from_template(track)
     else:
         codec = _decoder(track)
         added = target.add_stream("aac", rate=min(codec.sample_rate, 48000), layout=codec.layout.name)
     added.metadata.update(track.metadata)
+    added.disposition = track.disposition
     return added
 
 
 def track_packets(source, number, treatment, added, start):
-    """Yield the packets of audio track `number` of the source for the track `added`, up to the first that cannot be read.
+    """Yield the packets of track `number` of the source for the track `added`, up to the first that cannot be read.
 
-    start: time in the source, in seconds, from which theirs are counted. They have durations, and their time stamps
-    increase, whatever the source says.
+    start: time in the source, in seconds, from which theirs are counted. Those of sound have durations, and their time
+    stamps increase, whatever the source says; subtitles without a time are left out.
     """
     with open_video(source) as container:
-        track = container.streams.audio[number]
-        sound = _in_order(packets(container, track, []), track)
-        if treatment == ENCODE:
-            sound = _in_order(_encode(sound, track, added, source), added)
-        for packet in sound:
+        track = tracks(container)[number]
+        found = packets(container, track, [])
+        if track.type == "subtitle":
+            found = (packet for packet in found if packet is not None and packet.size and packet.pts is not None)
+        else:
+            found = _in_order(found, track)
+            if treatment == ENCODE:
+                found = _in_order(_encode(found, track, added, source), added)
+        for packet in found:
             shift = round(start / packet.time_base)
-            packet.stream, packet.dts, packet.pts = added, packet.dts - shift, packet.pts - shift
+            packet.stream, packet.pts = added, packet.pts - shift
+            packet.dts = packet.pts
             yield packet
 
 
-def _is_possible(track, treatment):
+def copy_extras(origin, target, start):
+    """Copy metadata, chapters and attachments of a video to the file `target` (av containers), which may leave them out.
+
+    start: as of `track_packets`.
+    """
+    target.metadata.update(origin.metadata)
+    shifted = []
+    for chapter in origin.chapters():
+        shift = round(start / chapter["time_base"])
+        shifted.append(chapter | {"start": chapter["start"] - shift, "end": chapter["end"] - shift})
+    target.set_chapters(shifted)
+    if target.format.name == "matroska":
+        for attachment in origin.streams.attachments:
+            target.add_attachment(attachment.name, attachment.mimetype, attachment.data)
+
+
+def _is_possible(track, treatment, kind):
     codec = track.codec_context
     if codec is None:
         return False
     try:
-        with av.open(io.BytesIO(), "w", format="mp4") as trial:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
             # PCM can be written to mp4, but hardly any player takes it from there.
-            known = not codec.name.startswith("pcm") and {codec.name, codec.codec.canonical_name} & trial.supported_codecs
+            unplayable = kind == "mp4" and codec.name.startswith("pcm")
+            known = not unplayable and {codec.name, codec.codec.canonical_name} & trial.supported_codecs
             if treatment == COPY and not known:
                 return False
             add_track(trial, track, treatment)

@@ -1,0 +1,91 @@
+"""A few seconds of a video, enlarged as a trial, and a measurement of what the whole of it will take."""
+
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deepsr.data.degradation import upscale
+from deepsr.files import atomic
+from deepsr.video.compare import compare_video, upright
+from deepsr.video.decode import open_video, read_frames
+from deepsr.video.encode import enlarged_size, video_writer
+from deepsr.video.enlarge import enlarged_frames
+
+SAMPLES, SAMPLE = 20, 5  # so many pieces of so many frames, spread over the video, tell the size on disk
+KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by default
+WARM_UP = 3  # frames that are not timed
+
+
+def preview_video(source, plan, output, picture, facts, *, scale, degradation, drafts, predict, threads, **encoding):
+    """Write a few seconds of a video at its busiest place, bicubic and enlarged side by side, and what the whole will take.
+
+    output: mp4 file with a moving line between the two. picture: PNG file of the frame in the middle, whole on either side.
+    facts: JSON file, for deepsr.video.estimate: seconds_per_frame of this process, with `threads` threads; bytes, of the
+    whole enlarged video without sound; pixels, of an enlarged frame. Returns them as a dict.
+    The other arguments: see deepsr.video.enlarge.upscale_part.
+    """
+    size = enlarged_size(source, plan.width, plan.height, scale)
+    shown = plan.busiest_frames()
+    places = _places(plan.frames, shown)
+    pieces = sorted({shown, *places}, key=lambda piece: piece.start)
+    settings = {"scale": scale, "degradation": degradation}
+    numbers = [number for piece in pieces for number in piece]
+    frames = enlarged_frames(source, plan, numbers, drafts=drafts, predict=predict, **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"{piece.start}.mp4") for piece in pieces]
+        for piece, file in zip(pieces, files, strict=True):
+            times = [time.perf_counter()]
+            with video_writer(file, replace(plan, pts=plan.pts[piece.start :]), size, scale, **encoding) as write:
+                for _ in piece:
+                    number, *planes = next(frames)
+                    write(number - piece.start, *planes)
+                    times.append(time.perf_counter())
+            if piece == shown:
+                seconds = np.diff(times[WARM_UP if len(times) > 2 * WARM_UP else 0 :]).mean()
+        file_of = dict(zip(pieces, files, strict=True))
+        size_on_disk = _bytes([file_of[place] for place in places], plan)
+        measured = {"seconds_per_frame": seconds, "bytes": size_on_disk, "pixels": size[0] * size[1]}
+        quality = {key: value for key, value in encoding.items() if key != "codec"}
+        compare_video(source, plan, file_of[shown], output, numbers=shown, **settings, **quality)
+        _write_picture(source, plan, shown, file_of[shown], picture, **settings)
+    measured["threads"] = threads
+    with atomic(facts) as file:
+        file.write_text(json.dumps(measured), encoding="utf-8")
+    return measured
+
+
+def _places(frames, shown):
+    """Pieces (ranges of frame numbers) evenly spread over a video; where they overlap with what is `shown`, that stands."""
+    n = min(SAMPLES, frames // (2 * SAMPLE)) or 1
+    pieces = [range(start, min(start + SAMPLE, frames)) for start in (frames * (2 * i + 1) // (2 * n) for i in range(n))]
+    return [shown if piece.start < shown.stop and piece.stop > shown.start else piece for piece in pieces]
+
+
+def _bytes(files, plan):
+    """Size of the enlarged video if its keyframes and other frames are as large as the mean of those in the files."""
+    keys, others = [], []
+    for file in files:
+        with open_video(file) as container:
+            sizes = [(packet.size, packet.is_keyframe) for packet in container.demux(video=0) if packet.size]
+        keys.append(np.mean([size for size, key in sizes if key]))
+        others += [np.mean(rest)] if (rest := [size for size, key in sizes if not key]) else []
+    if not others:
+        return round(plan.frames * np.mean(keys))
+    n_keys = min(plan.frames, plan.frames / KEYFRAMES + len(plan.cuts) + 1)
+    return round(n_keys * np.mean(keys) + (plan.frames - n_keys) * np.mean(others))
+
+
+def _write_picture(source, plan, shown, enlarged, output, *, scale, degradation):
+    """The middle frame in colour and upright, bicubic on the left and enlarged on the right."""
+    middle = len(shown) // 2
+    small = next(read_frames(source, plan.images, plan.deinterlace, shown.start + middle)).to_ndarray(format="bgr24")
+    large = next(read_frames(enlarged, first=middle)).to_ndarray(format="bgr24")
+    bicubic = upscale(small, scale, degradation)[: large.shape[0], : large.shape[1]]
+    both = np.hstack([upright(bicubic, plan.matrix), upright(large, plan.matrix)])
+    with atomic(output) as file:
+        file.write_bytes(cv2.imencode(".png", both)[1])

@@ -1,0 +1,24 @@
+from functools import partial
+
+from job import job
+
+from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.video.estimate import sentence
+from deepsr.video.plan import read_plan
+from deepsr.video.preview import preview_video
+
+with job(snakemake) as log:
+    plan, output = read_plan(snakemake.input.plan), snakemake.output
+    predictor = Predictor(snakemake.input.model, snakemake.threads, gpu=snakemake.resources.gpu > 0)
+    facts = preview_video(
+        snakemake.params.source,
+        plan,
+        *(output.video, output.picture, output.facts),
+        predict=partial(predict_frame, predictor),
+        threads=snakemake.threads,
+        **snakemake.params.settings,
+        **snakemake.params.encoding,
+    )
+    seconds, size = facts["seconds_per_frame"], facts["bytes"]
+    parts, name = snakemake.params.parts, snakemake.wildcards.video
+    log.info("%s", sentence(name, plan.frames, seconds, size, parts, snakemake.threads))

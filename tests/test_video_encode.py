@@ -1,0 +1,222 @@
+import io
+import subprocess
+import zipfile
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+from videos import decode, enlarge, probe, scene, sound, times, write
+
+from deepsr.data.degradation import upscale
+from deepsr.errors import InputError
+from deepsr.video.encode import CODECS, check_container
+from deepsr.video.examine import plan_video
+from deepsr.video.join import join_pictures
+
+BT2020, PQ, HLG = 9, 16, 18
+
+
+def smooth(n, height=48, width=64, bits=10):
+    """Luma of n smooth pictures in the limited range of `bits`, uint16: steps finer than those of 8 bits."""
+    y, x = np.mgrid[:height, :width]
+    ramp = [0.45 + 0.08 * np.sin((x + 2 * i) / 40) * np.cos(y / 30) for i in range(n)]
+    return [np.rint((16 + 219 * picture) * 2 ** (bits - 8)).astype(np.uint16) for picture in ramp]
+
+
+def write_deep(path, lumas, codec="ffv1", **tags):
+    """A 10-bit video file, lossless, of grey pictures."""
+    height, width = lumas[0].shape
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"qp": "0"} if codec == "libx264" else {})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p10le"
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        for luma in lumas:
+            packed = np.concatenate([luma, np.full((height // 2, width), 512, np.uint16)])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(packed, "yuv420p10le")))
+        container.mux(stream.encode())
+    return path
+
+
+def deep_luma(path):
+    """Luma of all frames of a 10-bit file, uint16, by PyAV without deepsr."""
+    with av.open(str(path)) as container:
+        planes = [frame.planes[0] for frame in container.decode(video=0)]
+        rows = [np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2) for plane in planes]
+        return [row[: plane.height, : plane.width] for row, plane in zip(rows, planes, strict=True)]
+
+
+@pytest.mark.parametrize("transfer, name", [(PQ, "smpte2084"), (HLG, "arib-std-b67")])
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_ten_bits_and_their_tags_are_kept(tmp_path, codec, ending, transfer, name):
+    tags = {"colorspace": BT2020, "color_primaries": BT2020, "color_trc": transfer, "color_range": 1}
+    pictures = smooth(4)
+    source = write_deep(tmp_path / "in.mkv", pictures, **tags)
+    _, enlarged = enlarge(source, tmp_path, codec=codec, crf=4, ending=ending)
+    told = probe(enlarged, "pix_fmt", "color_space", "color_primaries", "color_transfer", "color_range", "nb_read_frames")
+    assert told == ["yuv420p10le", "bt2020nc", "bt2020", name, "tv", "4"]
+    for small, large in zip(pictures, deep_luma(enlarged), strict=True):
+        expected = cv2.resize(small.astype(np.float32), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+        error = np.abs(large - expected)[4:-4, 4:-4]
+        assert error.mean() < 1  # steps of 8 bits are 4 apart
+        assert len(np.unique(large)) > 60  # 8 bits would have 36 at most
+
+
+def test_full_range_and_peaks_of_ten_bits(tmp_path):
+    """Black and white stay black and white, and cubic interpolation does not run over."""
+    stripes = np.where(np.arange(64) // 8 % 2, 1023, 0).astype(np.uint16) * np.ones((48, 1), np.uint16)
+    source = write_deep(tmp_path / "in.mkv", [stripes] * 2, color_range=2)
+    plan, enlarged = enlarge(source, tmp_path, codec="ffv1", ending="mkv")
+    assert (plan.bits, plan.full_range) == (10, True)
+    assert np.unique(deep_luma(enlarged)[0])[[0, -1]].tolist() == [0, 1023]
+
+
+@pytest.mark.parametrize("kind, named", [("yuv420p10le", False), ("yuv420p12le", True), ("yuv444p", False)])
+def test_more_bits_than_ten_are_told(tmp_path, caplog, kind, named):
+    plan = plan_video(write(tmp_path / "in.mkv", scene(2), "ffv1", kind))
+    assert plan.bits == (8 if kind == "yuv444p" else 10)
+    assert ("has 12 bits a sample, the result has 10" in caplog.text) == named
+
+
+@pytest.mark.parametrize("codec, name", [("h264", "h264"), ("hevc", "hevc"), ("av1", "av1"), ("ffv1", "ffv1")])
+def test_codecs_give_every_frame_at_its_time_and_the_same_bytes(tmp_path, codec, name):
+    pts = [0, 40, 47, 140, 180, 400, 407, 1000]
+    source = write(tmp_path / "in.mkv", scene(8), pts=pts, time_base=Fraction(1, 1000), audio=["flac"])
+    files = []
+    for parts in (3, 3, 1):
+        _, enlarged = enlarge(source, tmp_path, parts=parts, codec=codec, crf=12, ending="mkv")
+        assert probe(enlarged, "codec_name", "pix_fmt", "nb_read_frames") == [name, "yuv420p", "8"]
+        assert times(enlarged) == pytest.approx([t / 1000 for t in pts], abs=1e-3)
+        files.append(enlarged.read_bytes())
+    assert files[0] == files[1]
+    shown = [y for y, _, _ in decode(enlarged)]
+    exact = [y for y, _, _ in decode(enlarge(source, tmp_path, codec="ffv1", ending="mkv")[1])]
+    for one, other in zip(shown, exact, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 2
+
+
+def test_hevc_is_called_hvc1_in_mp4(tmp_path):
+    """Apple's players take HEVC under this name alone."""
+    _, enlarged = enlarge(write(tmp_path / "in.mp4", scene(3)), tmp_path, codec="hevc")
+    assert probe(enlarged, "codec_tag_string") == ["hvc1"]
+
+
+def test_lossless_video_is_refused_in_mp4():
+    with pytest.raises(InputError, match="videos.codec ffv1 plays hardly anywhere from mp4; ask .* with .mkv"):
+        check_container("ffv1", "mp4")
+    for codec, ending in [("ffv1", "mkv"), ("h264", "mp4"), ("av1", "mp4"), ("ffv1", "zip")]:
+        check_container(codec, ending)
+
+
+def rich(path, folder):
+    """An mkv file with two languages, PCM, subtitles, chapters and an attached font, by FFmpeg."""
+    write(folder / "plain.mkv", scene(50), audio=["aac"])
+    (folder / "s.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nHello\n\n2\n00:00:01,200 --> 00:00:01,900\nBye\n")
+    (folder / "chapters.txt").write_text(
+        ";FFMETADATA1\ntitle=Holiday\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=Beach\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\ntitle=Hills\n"
+    )
+    (folder / "font.ttf").write_bytes(bytes(range(256)))
+    inputs = ["-i", "plain.mkv", "-i", "s.srt", "-i", "chapters.txt", "-f", "lavfi", "-i", "sine=duration=2"]
+    maps = ["-map", "0", "-map", "3:a", "-map", "1", "-map_metadata", "2", "-map_chapters", "2"]
+    kinds = ["-c", "copy", "-c:a:1", "pcm_s16le", "-metadata:s:a:1", "language=fre", "-metadata:s:s:0", "language=ger"]
+    attached = ["-attach", "font.ttf", "-metadata:s:t", "mimetype=application/x-truetype-font"]
+    command = ["ffmpeg", "-v", "error", "-y", *inputs, *maps, *kinds, *attached, str(path)]
+    subprocess.run(command, check=True, cwd=folder)
+    return path
+
+
+def held(path):
+    """(chapters as (title, start in s), subtitle texts with their times, attachments) of a file."""
+    with av.open(str(path)) as container:
+        chapters = [(c["metadata"]["title"], float(c["start"] * c["time_base"])) for c in container.chapters()]
+        texts, wanted = [], container.streams.subtitles
+        for packet in container.demux(*wanted) if wanted else ():
+            if packet.size:
+                texts.append((bytes(packet).decode(), float(packet.pts * packet.time_base)))
+        return chapters, texts, [(a.name, bytes(a.data)) for a in container.streams.attachments]
+
+
+def test_mkv_keeps_all_that_a_file_holds(tmp_path, caplog):
+    source = rich(tmp_path / "in.mkv", tmp_path)
+    _, enlarged = enlarge(source, tmp_path, ending="mkv")
+    assert sound(enlarged) == sound(source) and len(sound(source)) == 2
+    assert held(enlarged) == held(source)
+    chapters, texts, attachments = held(enlarged)
+    assert (chapters, texts[0]) == ([("Beach", 0.0), ("Hills", 1.0)], ("Hello", 0.5))
+    assert attachments == [("font.ttf", bytes(range(256)))]
+    with av.open(str(enlarged)) as container:
+        assert [track.language for track in container.streams.audio] == [None, "fre"]
+        assert container.streams.subtitles[0].language == "ger"
+        assert container.metadata["title"] == "Holiday"
+
+
+def test_what_mp4_cannot_hold_is_told(tmp_path, caplog):
+    source = rich(tmp_path / "in.mkv", tmp_path)
+    _, enlarged = enlarge(source, tmp_path)
+    assert "audio of kind pcm_s16le has no place in mp4 and is encoded as AAC; ask for an .mkv file" in caplog.text
+    assert "subtitle track" in caplog.text and "cannot be put into mp4 and is left out; ask for an .mkv file" in caplog.text
+    assert "its attachments have no place in mp4" in caplog.text
+    chapters, texts, attachments = held(enlarged)
+    assert [title for title, _ in chapters] == ["Beach", "Hills"]
+    assert attachments == [] and len(sound(enlarged)) == 2
+
+
+def test_mirroring_that_mkv_cannot_tell_is_said(tmp_path, caplog):
+    mirrored = [-1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30]
+    for matrix, named in ((mirrored, True), ([0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30], False)):
+        caplog.clear()
+        source = write(tmp_path / "in.mp4", scene(3), matrix=matrix)
+        _, enlarged = enlarge(source, tmp_path, ending="mkv")
+        assert ("mkv cannot say that a video is to be mirrored" in caplog.text) == named
+    assert probe(enlarged, "side_data_list")[0][0]["rotation"] == probe(source, "side_data_list")[0][0]["rotation"]
+
+
+def pictures(path):
+    with zipfile.ZipFile(path) as archive:
+        images = {name: archive.read(name) for name in archive.namelist()}
+    return {name: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for name, data in images.items()}
+
+
+def test_a_folder_becomes_images_of_the_same_names(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    frames = scene(12)
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f"b{i}.tif"), frame)
+    files = []
+    for parts in (1, 5, 20):
+        plan, enlarged = enlarge(folder, tmp_path, parts=parts, ending="zip")
+        files.append(enlarged.read_bytes())
+    assert files[0] == files[1] == files[2]
+    found = pictures(enlarged)
+    assert list(found) == [f"b{i}.png" for i in range(12)]
+    for frame, image in zip(frames, found.values(), strict=True):
+        assert image.shape == (96, 128, 3)
+        difference = np.abs(image.astype(int) - upscale(frame, 2, "bicubic"))
+        assert np.median(difference) <= 1 and difference.mean() < 2
+
+
+def test_images_of_a_video_are_numbered_and_deep_ones_have_sixteen_bits(tmp_path):
+    source = write_deep(tmp_path / "in.mkv", smooth(3), color_range=1)
+    found = pictures(enlarge(source, tmp_path, ending="zip")[1])
+    assert list(found) == ["000000.png", "000001.png", "000002.png"]
+    image = found["000000.png"]
+    assert image.dtype == np.uint16 and len(np.unique(image[..., 1])) > 60
+    expected = (cv2.resize(smooth(1)[0].astype(np.float32), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) - 64) / 876
+    assert np.abs(image[4:-4, 4:-4, 1] / 65535 - expected[4:-4, 4:-4]).mean() < 0.002
+
+
+def test_a_damaged_part_of_images_is_refused(tmp_path):
+    plan, _ = enlarge(write(tmp_path / "in.mp4", scene(9)), tmp_path, ending="zip")
+    parts = [tmp_path / f"part{i}.zip" for i in range(3)]
+    empty = io.BytesIO()
+    zipfile.ZipFile(empty, "w").close()
+    for damage in (b"", parts[1].read_bytes()[:-100], empty.getvalue()):
+        parts[1].write_bytes(damage)
+        with pytest.raises(InputError, match="part1.zip"):
+            join_pictures(plan, parts, tmp_path / "x.zip")
+    assert not (tmp_path / "x.zip").exists()

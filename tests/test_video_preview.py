@@ -1,0 +1,178 @@
+import json
+import logging
+import os
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from videos import MOTION, SINGLE, bicubic, decode, enlarge, probe, scene, times, write
+
+from deepsr.data.degradation import upscale
+from deepsr.progress import progress
+from deepsr.video.estimate import planned_estimate, sentence
+from deepsr.video.examine import find_busiest, plan_video
+from deepsr.video.plan import write_plan
+from deepsr.video.preview import preview_video
+from deepsr.video.whole import STALE, whole_progress
+
+
+def preview(source, folder, predict=bicubic, drafts=SINGLE, **encoding):
+    """The plan, the paths of the preview's video and picture, and its facts."""
+    plan = plan_video(source)
+    files = [folder / name for name in ("preview.mp4", "preview.png", "facts.json")]
+    encoding = {"crf": 16, "preset": "medium"} | encoding
+    settings = {"scale": 2, "degradation": "bicubic", "drafts": drafts, "predict": predict, "threads": 2}
+    facts = preview_video(source, plan, *files, **settings, **encoding)
+    assert json.loads(files[2].read_text()) == facts
+    return plan, *files[:2], facts
+
+
+def test_the_busiest_place():
+    assert find_busiest([0, 1, 1, 5, 6, 1, 1], (), 2) == 3
+    assert find_busiest([0, 1, 1, 5, 90, 1, 1], (4,), 2) == 2  # a cut is no motion
+    assert find_busiest([0, 1, 2], (), 3) == find_busiest([0, 1, 2], (), 5) == 0
+    assert find_busiest([0, 1, 1, 1, 9], (), 2) == 3
+
+
+def test_a_preview_shows_the_busiest_three_seconds(tmp_path):
+    calm, busy = scene(30, 48, 64, step=0), scene(40, 48, 64, step=3)
+    source = write(tmp_path / "in.mp4", calm + busy + calm, rate=10)
+    plan, video, picture, _ = preview(source, tmp_path, predict=lambda drafts: np.zeros(drafts.shape[1:]), crf=0)
+    assert 28 <= plan.busiest <= 42 and len(plan.busiest_frames()) == 30
+    assert probe(video, "nb_read_frames", "width", "height") == ["30", 128, 96]
+    assert times(video) == pytest.approx(np.arange(30) / 10)
+    enlarged = decode(video)
+    for number, (y, _, _) in zip(plan.busiest_frames(), enlarged, strict=True):
+        expected = 16 + upscale(cv2.cvtColor((calm + busy + calm)[number], cv2.COLOR_BGR2GRAY), 2, "bicubic") * (219 / 255)
+        assert np.abs(y[:70, :20] - expected[:70, :20]).mean() < 3  # left of the line, above the names
+        assert (y[:70, -10:] == 16).all()
+    both = cv2.imread(str(picture))
+    middle = (calm + busy + calm)[plan.busiest + 15]
+    assert both.shape == (96, 256, 3)
+    assert np.abs(both[:, :128].astype(int) - upscale(middle, 2, "bicubic")).mean() < 3
+    assert both[:, 128:].mean() < both[:, :128].mean() / 2
+
+
+def test_the_picture_is_upright(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(3, 48, 64), rotation=90)
+    _, _, picture, _ = preview(source, tmp_path)
+    assert cv2.imread(str(picture)).shape == (128, 192, 3)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "ffv1"])
+def test_the_size_on_disk_is_known_before(tmp_path, codec):
+    """Within 25%, for a video of calm and of busy shots."""
+    noise = np.random.default_rng(0).integers(0, 60, (40, 48, 64, 3), dtype=np.uint8)
+    frames = scene(120, step=1) + [f // 2 + n for f, n in zip(scene(40, step=3, seed=1), noise, strict=True)]
+    frames += scene(160, step=0, seed=2) + scene(80, step=2, seed=3)
+    source = write(tmp_path / "in.mkv", frames)
+    _, _, _, facts = preview(source, tmp_path, codec=codec, preset="ultrafast")
+    enlarge(source, tmp_path, parts=1, codec=codec, crf=16)
+    assert facts["bytes"] == pytest.approx(os.path.getsize(tmp_path / "part0.mp4"), rel=0.25)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 60, 300])
+def test_the_time_of_a_frame_is_that_of_the_busiest(tmp_path, monkeypatch, frames):
+    """By a clock that goes on by 2 s for each frame, and by 100 s for the first, which is left out of many."""
+    clock = [0.0]
+    monkeypatch.setattr("deepsr.video.preview.time.perf_counter", lambda: clock[0])
+
+    def predict(drafts):
+        clock[0] += 2 if clock[0] else 100
+        return bicubic(drafts)
+
+    plan, _, _, facts = preview(write(tmp_path / "in.mp4", scene(frames)), tmp_path, predict, MOTION)
+    expected = {1: 100, 2: 51, 5: (100 + 4 * 2) / 5}.get(frames, 2)
+    assert facts["seconds_per_frame"] == pytest.approx(expected)
+    assert (facts["threads"], facts["pixels"]) == (2, 128 * 96)
+
+
+@pytest.mark.parametrize(
+    "frames, seconds, parts, cpus, text",
+    [
+        (1000, 0.05, 8, 2, "a: 1000 frames will take about 50 s on this machine (--cores 2) and 12.3 MB on disk."),
+        (1000, 0.6, 8, 8, "a: 1000 frames will take about 2 min on this machine (--cores 8) and 12.3 MB on disk."),
+        (90_000, 2, 8, 64, "a: 90000 frames will take about 6 h 15 min on this machine (--cores 16) and 12.3 MB on disk."),
+        (90_000, 2, 1, 64, "a: 90000 frames will take about 50 h 0 min on this machine (--cores 2) and 12.3 MB on disk."),
+        (3, 0.01, 8, 1, "a: 3 frames will take about 1 s on this machine (--cores 2) and 12.3 MB on disk."),
+    ],
+)
+def test_what_the_whole_will_take_in_words(monkeypatch, frames, seconds, parts, cpus, text):
+    monkeypatch.setattr("deepsr.video.estimate.cpus", lambda: cpus)
+    assert sentence("a", frames, seconds, 12_300_000, parts, 2) == text
+
+
+def test_what_is_told_while_planning(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepsr.video.estimate.cpus", lambda: 2)
+    unknown = f"a: how long it will take is not known yet; {tmp_path}/a_preview.mp4 shows"
+    assert planned_estimate(tmp_path, "a", 2, 8).startswith(unknown)
+    write_plan(plan_video(write(tmp_path / "in.mp4", scene(200))), tmp_path / "a.json")
+    assert planned_estimate(tmp_path, "a", 2, 8).startswith(unknown)
+    (tmp_path / "previews").mkdir()
+    facts = {"seconds_per_frame": 1.2, "bytes": 5_000_000, "pixels": 4 * 64 * 48, "threads": 2}
+    (tmp_path / "previews/b.json").write_text(json.dumps(facts | {"pixels": 8 * 64 * 48}))
+    told = planned_estimate(tmp_path, "a", 2, 8)
+    assert told.startswith("a: 200 frames will take about 2 min on this machine (--cores 2), judging by another video;")
+    (tmp_path / "previews/a.json").write_text(json.dumps(facts))
+    assert planned_estimate(tmp_path, "a", 2, 8).endswith("about 4 min on this machine (--cores 2) and 5 MB on disk.")
+    for damaged in ("", "{}", "[]", '{"seconds_per_frame": 1'):
+        (tmp_path / "previews/a.json").write_text(damaged)
+        assert planned_estimate(tmp_path, "a", 2, 8) == told
+
+
+def test_one_part_tells_how_far_all_are(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("deepsr.progress.LOG_EVERY", 0)
+    monkeypatch.setattr("deepsr.video.whole.progress", partial(progress, mininterval=0, miniters=1))
+    caplog.set_level(logging.INFO)
+    lengths, settings = [3, 3, 4], {"crf": 16}
+
+    def work(part):
+        return whole_progress(tmp_path / f"{part}.mp4", part, lengths, "holiday.mp4", settings)
+
+    with work(0) as first, work(1) as second:
+        caplog.clear()
+        second()
+        assert "1/10" in caplog.text  # the first has not begun
+        first()
+        assert "2/10" in caplog.text
+        caplog.clear()
+        second()
+        assert caplog.text == ""  # the first one tells it
+        first()
+        assert "4/10" in caplog.text
+        first(), second()
+        assert "5/10" in caplog.text
+    caplog.clear()
+    (tmp_path / "0.mp4").touch()
+    (tmp_path / "1.mp4").touch()
+    with work(2) as third:
+        third()
+        assert "7/10" in caplog.text
+
+
+def test_what_is_left_of_other_runs_is_not_counted(tmp_path):
+    lengths = [3, 3]
+
+    def work(part, settings):
+        return whole_progress(tmp_path / f"{part}.mp4", part, lengths, "x", settings)
+
+    with work(0, "old") as step:
+        step()
+    assert not (tmp_path / ".0.count").exists()  # interrupted
+    with work(0, "old") as step:
+        step(), step(), step()
+    (tmp_path / "0.mp4").touch()
+
+    def begun_with(settings):
+        from deepsr.video import whole
+
+        return whole._counts([tmp_path / ".0.count"], whole.digest(settings))
+
+    assert (begun_with("old"), begun_with("new")) == ([3], [0])
+    (tmp_path / "0.mp4").unlink()
+    assert begun_with("old") == [3]
+    os.utime(tmp_path / ".0.count", (0, 0))
+    assert STALE < 3600 and begun_with("old") == [0]
+    (tmp_path / ".0.count").write_text("damaged")
+    assert begun_with("old") == [0]
