@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from deepsr.data.chains import check_chain
 from deepsr.drafts.ensemble import KINDS
 from deepsr.errors import InputError
 
@@ -68,12 +69,15 @@ def complete(config, schema):
         config.setdefault(key, schema["properties"][key]["default"])
     for key in ("figures", "videos"):
         config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], definitions)
-    for name in config["datasets"]:
+    for name, dataset in config["datasets"].items():
         check_name(name, f"config: datasets.{name}")
+        if "degradation" in dataset:
+            dataset["degradation"] = check_chain(dataset["degradation"], f"datasets.{name}.degradation")
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
         experiment = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
+        experiment["degradation"] = check_chain(experiment["degradation"], f"experiments.{name}.degradation")
         config["experiments"][name] = experiment
         _check_experiment(name, config)
     return config

@@ -17,6 +17,7 @@ from snakemake.exceptions import WorkflowError
 from deepsr import settings
 from deepsr.fingerprint import fingerprint
 from deepsr.data import reds
+from deepsr.data import chains
 from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips
@@ -87,8 +88,16 @@ def patches_name(experiment):
 
 
 def drafts_name(experiment):
-    keys = {key: experiment[key] for key in ("scale", "degradation", "drafts", "patches")}
-    return f"x{keys['scale']}_{keys['degradation']}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+    keys = {key: experiment[key] for key in ("scale", "drafts", "patches")}
+    keys["degradation"] = chain_of(experiment, experiment["train"])
+    name = chains.file_name(keys["degradation"])
+    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+
+
+def chain_of(experiment, dataset):
+    """How a data set's LR frames come about (deepsr.data.chains). If they are given, only what enlarges them counts."""
+    degradation = config["datasets"][dataset].get("degradation", experiment["degradation"])
+    return chains.shrinking(degradation) if DATASETS[dataset].has_lr else degradation
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}
@@ -141,11 +150,6 @@ def clip_contents(wildcards):
     """Hash of the user's files that hold a clip; None for clips that the workflow fetches."""
     paths = DATASETS[wildcards.dataset].user_paths(wildcards.clip)
     return contents_of(paths, f"clips/{wildcards.dataset}/{wildcards.clip}") if paths else None
-
-
-def clip_zips(wildcards):
-    """The zip files that the workflow has fetched or made and that hold a clip's frames."""
-    return DATASETS[wildcards.dataset].zips(wildcards.clip)
 
 
 def start_weights(wildcards):

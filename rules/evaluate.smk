@@ -20,7 +20,9 @@ ROWS = [
         "dataset": dataset,
         "sequence": clip,
         **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "evaluation", "train")},
-        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(EXPERIMENTS[name]["degradation"]),
+        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
+            chains.text(degraded_chain(EXPERIMENTS[name], dataset, clip, "test"))
+        ),
     }
     for name, dataset, clip in CLIPS
 ]
@@ -42,8 +44,8 @@ rule evaluate_clip:
     """
     input:
         model="results/experiments/{experiment}/model.onnx",
-        index="results/clips/{dataset}/{clip}.json",
-        zips=ancient(clip_zips),
+        index=lambda wildcards: clip_index(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test"),
+        zips=ancient(lambda wildcards: clip_zips(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test")),
     output:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
@@ -59,7 +61,7 @@ rule evaluate_clip:
         runtime=growing(60),
     params:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
-        degradation=lambda wildcards: settings_of(wildcards)["degradation"],
+        degradation=lambda wildcards: chains.shrinking(chain_of(settings_of(wildcards), wildcards.dataset)),
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
         evaluation=lambda wildcards: settings_of(wildcards)["evaluation"],
         code=code("evaluate_clip"),

@@ -23,10 +23,12 @@ class DataSet:
     def __init__(self, name, keys):
         self.name = name
         self.keys = keys | {key: os.path.expanduser(keys[key]) for key in ("path", "lr") if key in keys}
-        given = set(keys) - {"source", "train", "test"}
+        given = set(keys) - {"source", "train", "test", "degradation"}
         for key in sorted((set(self.needed) - given) | (given - set(self.needed) - set(self.allowed))):
             wrong = "is missing" if key in self.needed else f"does not go with source {keys['source']}"
             raise InputError(f"config: datasets.{name}.{key} {wrong}; add or remove it (config/README.md).")
+        if {"lr", "degradation"} <= set(keys):
+            raise InputError(f"config: datasets.{name} has LR frames of its own, lr, and a degradation; remove one.")
 
     @cached_property
     def train(self):

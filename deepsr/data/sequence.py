@@ -7,6 +7,7 @@ from functools import lru_cache
 from deepsr.data.degradation import crop_to_scale, degrade
 from deepsr.data.frames import Clip, luma
 from deepsr.errors import InputError
+from deepsr.files import atomic
 
 log = logging.getLogger("deepsr")
 
@@ -24,11 +25,18 @@ def read_index(path):
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
 
 
+def write_index(index, path):
+    """Write what `read_index` reads."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+
+
 class Sequence:
     """HR frames of a clip and the LR frames that belong to them, read when asked for.
 
-    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any, otherwise they
-    are made from the HR frames by `degradation` ("bicubic" or "cv2"). HR frames are cropped to sides divisible by `scale`.
+    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any; otherwise they
+    are made from the HR frames by `degradation`, which makes frames small (see deepsr.data.degradation). HR frames are
+    cropped to sides divisible by `scale`.
     Raises InputError if the given LR frames do not fit the HR frames.
     """
 

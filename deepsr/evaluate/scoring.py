@@ -27,7 +27,7 @@ def score_frame(hr, lr, predicted, scale, degradation, color_space, border):
     Returns ({"psnr_bicubic": dB, ..., "ssim_deepsr_rgb": ...}, {"bicubic": uint8 BGR, "deepsr": uint8 BGR}). Unmarked
     scores are in `color_space`; all are taken `border` pixels inside the frame.
     """
-    bicubic, sharper = upscale(lr, scale, degradation), lanczos(lr, scale)
+    bicubic, sharper = upscale(lr, scale, degradation), lanczos(lr, scale, degradation)
     pictures = {"bicubic": bicubic, "deepsr": to_bgr(predicted, chroma(bicubic)), "lanczos": sharper}
     lumas = {"bicubic": luma(bicubic) / 255.0, "deepsr": predicted, "lanczos": luma(sharper) / 255.0}
     scores = {}
