@@ -49,6 +49,11 @@ for path in snakemake_internals.config_files(workflow):
 config = checked(settings.complete, config, settings.load_schema(Path(workflow.basedir) / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
+for name, data in DATASETS.items():
+    if data.absent and any(name in experiment["score"] for experiment in EXPERIMENTS.values()):
+        print(data.absent, file=sys.stderr)
+        for experiment in EXPERIMENTS.values():
+            experiment["score"] = [dataset for dataset in experiment["score"] if dataset != name]
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
     checked(check_clips, name, EXPERIMENTS, DATASETS)
@@ -98,6 +103,11 @@ def chain_of(experiment, dataset):
     """How a data set's LR frames come about (deepsr.data.chains). If they are given, only what enlarges them counts."""
     degradation = config["datasets"][dataset].get("degradation", experiment["degradation"])
     return chains.shrinking(degradation) if DATASETS[dataset].has_lr else degradation
+
+
+def evaluation_of(experiment, dataset):
+    """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
+    return experiment["evaluation"] | config["datasets"][dataset]["evaluation"]
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}

@@ -19,7 +19,8 @@ ROWS = [
         "experiment": name,
         "dataset": dataset,
         "sequence": clip,
-        **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "evaluation", "train")},
+        **{key: EXPERIMENTS[name][key] for key in ("scale", "drafts", "network", "train")},
+        "evaluation": evaluation_of(EXPERIMENTS[name], dataset),
         "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
             chains.text(degraded_chain(EXPERIMENTS[name], dataset, clip, "test"))
         ),
@@ -63,7 +64,7 @@ rule evaluate_clip:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
         degradation=lambda wildcards: chains.shrinking(chain_of(settings_of(wildcards), wildcards.dataset)),
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
-        evaluation=lambda wildcards: settings_of(wildcards)["evaluation"],
+        evaluation=lambda wildcards: evaluation_of(settings_of(wildcards), wildcards.dataset),
         code=code("evaluate_clip"),
     script:
         "../scripts/evaluate_clip.py"
