@@ -74,7 +74,8 @@ def complete(config, schema):
         check_name(name, f"config: datasets.{name}")
         if "degradation" in dataset:
             dataset["degradation"] = check_chain(dataset["degradation"], f"datasets.{name}.degradation")
-        dataset["evaluation"] = _spelled_out(dataset.get("evaluation", {}))
+        if "evaluation" in dataset:
+            dataset["evaluation"] = _spelled_out(dataset["evaluation"])
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
         experiment = _overlay(defaults, experiment)

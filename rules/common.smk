@@ -107,7 +107,7 @@ def chain_of(experiment, dataset):
 
 def evaluation_of(experiment, dataset):
     """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
-    return experiment["evaluation"] | config["datasets"][dataset]["evaluation"]
+    return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}
