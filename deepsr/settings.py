@@ -14,8 +14,10 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from deepsr.data.chains import check_chain
 from deepsr.drafts.ensemble import KINDS
 from deepsr.errors import InputError
+from deepsr.evaluate.protocols import PROTOCOLS
 
 
 def load_yaml(path):
@@ -68,13 +70,20 @@ def complete(config, schema):
         config.setdefault(key, schema["properties"][key]["default"])
     for key in ("figures", "videos"):
         config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], definitions)
-    for name in config["datasets"]:
+    for name, dataset in config["datasets"].items():
         check_name(name, f"config: datasets.{name}")
+        if "degradation" in dataset:
+            dataset["degradation"] = check_chain(dataset["degradation"], f"datasets.{name}.degradation")
+        if "evaluation" in dataset:
+            dataset["evaluation"] = _spelled_out(dataset["evaluation"])
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
-        experiment = _with_defaults(_overlay(defaults, experiment), definitions["experiment"], definitions)
+        experiment = _overlay(defaults, experiment)
+        experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
+        experiment = _with_defaults(experiment, definitions["experiment"], definitions)
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
         experiment["seeds"] = experiment["seeds"] or [config["seed"]]
+        experiment["degradation"] = check_chain(experiment["degradation"], f"experiments.{name}.degradation")
         config["experiments"][name] = experiment
         _check_experiment(name, config)
     for name in repeats(config["experiments"]):
@@ -133,6 +142,12 @@ def _overlay(base, extra):
             value = _overlay(merged[key], value)
         merged[key] = value
     return merged
+
+
+def _spelled_out(evaluation):
+    """What a named protocol stands for; keys that are given beside it take the place of its own."""
+    named = {key: value for key, value in evaluation.items() if key != "protocol"}
+    return PROTOCOLS.get(evaluation.get("protocol"), {}) | named
 
 
 def _with_defaults(value, schema, definitions):

@@ -15,6 +15,7 @@ import deepsr
 from deepsr import settings
 from deepsr.fingerprint import fingerprint
 from deepsr.data import reds
+from deepsr.data import chains
 from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips
@@ -48,6 +49,11 @@ for path in snakemake_internals.config_files(workflow):
 config = checked(settings.complete, config, settings.load_schema(ROOT / "config/config.schema.yaml"))
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
+for name, data in DATASETS.items():
+    if data.absent and any(name in experiment["score"] for experiment in EXPERIMENTS.values()):
+        print(data.absent, file=sys.stderr)
+        for experiment in EXPERIMENTS.values():
+            experiment["score"] = [dataset for dataset in experiment["score"] if dataset != name]
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
     checked(check_clips, name, EXPERIMENTS, DATASETS)
@@ -97,8 +103,21 @@ def patches_name(experiment):
 
 
 def drafts_name(experiment):
-    keys = {key: experiment[key] for key in ("scale", "degradation", "drafts", "patches")}
-    return f"x{keys['scale']}_{keys['degradation']}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+    keys = {key: experiment[key] for key in ("scale", "drafts", "patches")}
+    keys["degradation"] = chain_of(experiment, experiment["train"])
+    name = chains.file_name(keys["degradation"])
+    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+
+
+def chain_of(experiment, dataset):
+    """How a data set's LR frames come about (deepsr.data.chains). If they are given, only what enlarges them counts."""
+    degradation = config["datasets"][dataset].get("degradation", experiment["degradation"])
+    return chains.shrinking(degradation) if DATASETS[dataset].has_lr else degradation
+
+
+def evaluation_of(experiment, dataset):
+    """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
+    return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}
@@ -156,11 +175,6 @@ def clip_contents(wildcards):
     """Hash of the user's files that hold a clip; None for clips that the workflow fetches."""
     paths = DATASETS[wildcards.dataset].user_paths(wildcards.clip)
     return contents_of(paths, f"clips/{wildcards.dataset}/{wildcards.clip}") if paths else None
-
-
-def clip_zips(wildcards):
-    """The zip files that the workflow has fetched or made and that hold a clip's frames."""
-    return DATASETS[wildcards.dataset].zips(wildcards.clip)
 
 
 def start_weights(wildcards):

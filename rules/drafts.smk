@@ -29,8 +29,8 @@ rule choose_patches:
 rule make_drafts:
     """Drafts of the frames that patches were chosen from, cut into these patches."""
     input:
-        index="results/clips/{dataset}/{clip}.json",
-        zips=ancient(clip_zips),
+        index=lambda wildcards: clip_index(DRAFTS[wildcards.drafts], wildcards.dataset, wildcards.clip, "train"),
+        zips=ancient(lambda wildcards: clip_zips(DRAFTS[wildcards.drafts], wildcards.dataset, wildcards.clip, "train")),
         patches=lambda wildcards: f"results/patches/{{dataset}}/{patches_name(DRAFTS[wildcards.drafts])}/{{clip}}.csv",
     output:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
@@ -43,7 +43,7 @@ rule make_drafts:
         runtime=growing(30),
     params:
         scale=lambda wildcards: DRAFTS[wildcards.drafts]["scale"],
-        degradation=lambda wildcards: DRAFTS[wildcards.drafts]["degradation"],
+        degradation=lambda wildcards: chains.shrinking(chain_of(DRAFTS[wildcards.drafts], wildcards.dataset)),
         drafts=lambda wildcards: DRAFTS[wildcards.drafts]["drafts"],
         size=lambda wildcards: DRAFTS[wildcards.drafts]["patches"]["size"],
         code=code("make_drafts"),

@@ -20,8 +20,11 @@ ROWS = [
         "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "drafts", "network", "evaluation", "train")},
-        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(experiment["degradation"]),
+        **{key: experiment[key] for key in ("scale", "drafts", "network", "train")},
+        "evaluation": evaluation_of(experiment, dataset),
+        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
+            chains.text(degraded_chain(experiment, dataset, clip, "test"))
+        ),
     }
     for run, dataset, clip in RUNS
     for experiment in [EXPERIMENTS[REPEATS.get(run, (run,))[0]]]
@@ -47,8 +50,8 @@ rule evaluate_clip:
     """
     input:
         model="results/experiments/{experiment}/model.onnx",
-        index="results/clips/{dataset}/{clip}.json",
-        zips=ancient(clip_zips),
+        index=lambda wildcards: clip_index(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test"),
+        zips=ancient(lambda wildcards: clip_zips(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test")),
     output:
         scores="results/experiments/{experiment}/{dataset}/{clip}.csv",
         examples=multiext("results/experiments/{experiment}/{dataset}/{clip}/", *EXAMPLES),
@@ -62,9 +65,9 @@ rule evaluate_clip:
         runtime=growing(60),
     params:
         scale=lambda wildcards: settings_of(wildcards)["scale"],
-        degradation=lambda wildcards: settings_of(wildcards)["degradation"],
+        degradation=lambda wildcards: chains.shrinking(chain_of(settings_of(wildcards), wildcards.dataset)),
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
-        evaluation=lambda wildcards: settings_of(wildcards)["evaluation"],
+        evaluation=lambda wildcards: evaluation_of(settings_of(wildcards), wildcards.dataset),
         code=code("evaluate_clip"),
     script:
         "../scripts/evaluate_clip.py"
@@ -116,7 +119,8 @@ rule measure_speed:
             {
                 "experiment": name,
                 "dataset": FIRST_SCORED[name][0],
-                **{key: experiment[key] for key in ("drafts", "scale", "degradation")},
+                **{key: experiment[key] for key in ("drafts", "scale")},
+                "degradation": chains.shrinking(chain_of(experiment, FIRST_SCORED[name][0])),
             }
             for name, experiment in EXPERIMENTS.items()
         ],

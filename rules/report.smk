@@ -43,7 +43,7 @@ FIGURES = [
     *(path.removesuffix("png") + "svg" for path in [*CROPS, *FLICKER]),
 ]
 # Scripts that decide the numbers of the table.
-NUMBERS = ["extract_frames", "index_clip", "choose_patches", "make_drafts"]
+NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in EXPERIMENTS.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]

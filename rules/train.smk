@@ -50,7 +50,8 @@ rule export_network:
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
-            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "degradation", "drafts")},
+            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "drafts")},
+            "degradation": chain_of(settings_of(wildcards), settings_of(wildcards)["train"]),
         },
         code=code("export_network"),
     script:

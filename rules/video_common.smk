@@ -48,7 +48,9 @@ def enlarging(wildcards):
 
 
 def enlarging_settings(wildcards):
-    return {key: EXPERIMENTS[enlarging(wildcards)][key] for key in ("scale", "degradation", "drafts")}
+    experiment = EXPERIMENTS[enlarging(wildcards)]
+    degradation = chains.shrinking(chain_of(experiment, experiment["train"]))
+    return {"degradation": degradation, **{key: experiment[key] for key in ("scale", "drafts")}}
 
 
 def enlarging_model(wildcards):

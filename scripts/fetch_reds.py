@@ -1,6 +1,6 @@
 from job import job
 
-from deepsr.data.download import download
+from deepsr.fetch.download import download
 
 with job(snakemake):
     facts = snakemake.params.facts

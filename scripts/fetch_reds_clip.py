@@ -1,6 +1,6 @@
 from job import job
 
-from deepsr.data.remote_zip import fetch_clip
+from deepsr.fetch.remote_zip import fetch_clip
 
 with job(snakemake):
     facts, params = snakemake.params.facts, snakemake.params

@@ -1,9 +1,7 @@
-import json
-
 from job import job
 
 from deepsr.data.frames import index_images, list_members, pair_lr
-from deepsr.files import atomic
+from deepsr.data.sequence import write_index
 
 with job(snakemake) as log:
     clip = snakemake.params.clip
@@ -14,5 +12,4 @@ with job(snakemake) as log:
         lr_members = list_members(lr["container"], lr.get("prefix", ""), clip.get("frames"))
         index["lr"] = index_images(lr["container"], pair_lr(members, lr_members, lr["container"]))
     log.info("%d frames of %dx%d", len(index["members"]), index["width"], index["height"])
-    with atomic(snakemake.output.index) as part:
-        part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+    write_index(index, snakemake.output.index)

@@ -117,6 +117,55 @@ def test_keys_that_do_not_go_with_the_source(keys, sentence):
         open_data_set("x", keys)
 
 
+def benchmark(path, name="vid4", **keys):
+    return open_data_set("set", {"source": "benchmark", "set": name, "path": str(path), **keys})
+
+
+@pytest.mark.parametrize("hr", ["GT", "truth", "Original", "HR"])
+def test_a_benchmark_is_found_in_both_layouts(tmp_path, hr):
+    """As BasicSR has Vid4 (kinds, then clips), and as PFNL has UDM10 (clips, then kinds)."""
+    for lr in ("BIx4", "BDx4"):
+        clips(tmp_path / "one/Vid4" / lr, calendar=2, city=2)
+    clips(tmp_path / "one/Vid4" / hr, calendar=2, city=2)
+    for clip in ("000", "010", "009"):
+        clips(tmp_path / "two/udm10" / clip, **{hr: 2, "blur4": 2})
+    (tmp_path / "two/udm10/results").mkdir()
+    one, two = benchmark(tmp_path / "one", lr="bix4"), benchmark(tmp_path / "two", "udm10", lr="blur4")
+    assert (one.train, one.test, two.test) == ([], ["calendar", "city"], ["000", "009", "010"])
+    assert one.location("city") == {
+        "container": f"{tmp_path}/one/Vid4/{hr}/city",
+        "lr": {"container": f"{tmp_path}/one/Vid4/BIx4/city"},
+    }
+    assert two.location("009")["container"] == f"{tmp_path}/two/udm10/009/{hr}"
+    assert two.user_paths("009")[1] == f"{tmp_path}/two/udm10/009/blur4" and two.has_lr
+    plain = benchmark(tmp_path / "two", "udm10")
+    assert plain.location("009") == {"container": f"{tmp_path}/two/udm10/009/{hr}"} and plain.absent is None
+    assert plain.origin("009") == two.origin("009") != plain.origin("010")
+
+
+def test_a_benchmark_that_is_not_there_says_so(tmp_path):
+    (tmp_path / "Vid4").mkdir()
+    for path, name in [(tmp_path / "nowhere", "vid4"), (tmp_path, "spmcs")]:
+        data = benchmark(path, name)
+        assert data.absent.startswith(f"datasets.set is left out, since {path} has no folder {name}")
+        with pytest.raises(InputError, match="datasets.set is left out"):
+            _ = data.test
+    assert benchmark(tmp_path).absent is None and benchmark(tmp_path).test == []
+
+
+@pytest.mark.parametrize("keys", [{"lr": "BDx4"}, {"lr": "GT2"}])
+def test_lr_frames_of_a_benchmark_that_are_not_there(tmp_path, keys):
+    clips(tmp_path / "vid4/GT", city=2)
+    clips(tmp_path / "vid4/BIx4", city=2)
+    with pytest.raises(InputError, match=f"datasets.set: .*vid4 has neither {keys['lr'].lower()}/city nor city/"):
+        _ = benchmark(tmp_path, **keys).test
+
+
+def test_nothing_to_score():
+    with pytest.raises(InputError, match="experiments.mine.score: none of its data sets is there"):
+        check_clips("mine", {"mine": EXPERIMENT | {"score": []}}, {})
+
+
 def test_reds_clips_have_the_names_of_their_archives():
     official, four = (
         open_data_set("reds", {"source": "reds", "fetch": "clips", "split": split}) for split in ("official", "reds4")
@@ -148,7 +197,9 @@ def test_a_clip_is_named_once(names):
 
 
 def test_a_source_that_nobody_knows():
-    with pytest.raises(InputError, match="config: datasets.x.source is 'vimeo'; it must be one of demo, folder, reds"):
+    with pytest.raises(
+        InputError, match="config: datasets.x.source is 'vimeo'; it must be one of demo, folder, benchmark, reds"
+    ):
         open_data_set("x", {"source": "vimeo"})
 
 

@@ -1,4 +1,4 @@
-"""deepsr.data.download: whatever happens on the way, the same bytes arrive in the end, and no good byte twice."""
+"""deepsr.fetch.download: whatever happens on the way, the same bytes arrive in the end, and no good byte twice."""
 
 import errno
 import hashlib
@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from reds_server import Fault, RedsServer
 
-import deepsr.data.download
-from deepsr.data.download import download
+import deepsr.fetch.download
 from deepsr.errors import InputError
+from deepsr.fetch.download import download
 
 DATA = random.Random(1).randbytes(1_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -104,7 +104,7 @@ def test_run_that_failed_is_resumed_by_the_next(server, target, cut):
 
 def test_killed_process_is_resumed(server, target):
     server.faults.append(Fault(stall=700_000))
-    code = "import sys; from deepsr.data.download import download; download(sys.argv[1], sys.argv[2])"
+    code = "import sys; from deepsr.fetch.download import download; download(sys.argv[1], sys.argv[2])"
     repository = Path(__file__).parents[1]
     process = subprocess.Popen([sys.executable, "-c", code, server.url(NAME), target], cwd=repository)
     try:
@@ -287,7 +287,7 @@ def test_a_download_that_ends_while_another_begins_keeps_its_file(server, target
     """The other has opened the part, and locks it when it has become the finished file."""
     if first_has_part:
         leave_part(server, target)
-    real, others = deepsr.data.download._Part._lock, []
+    real, others = deepsr.fetch.download._Part._lock, []
 
     def lock(part):
         if not others:
@@ -295,7 +295,7 @@ def test_a_download_that_ends_while_another_begins_keeps_its_file(server, target
             get(server, target)  # from beginning to end, between the other's opening and locking
         real(part)
 
-    monkeypatch.setattr(deepsr.data.download._Part, "_lock", lock)
+    monkeypatch.setattr(deepsr.fetch.download._Part, "_lock", lock)
     get(server, target)
     assert len(others) == 1
     assert_complete(target)
@@ -408,13 +408,13 @@ def test_space_is_needed_only_for_what_is_missing(server, target, monkeypatch):
 
 
 def test_full_disk_in_the_middle_is_one_sentence_and_keeps_what_is_there(server, target, monkeypatch):
-    def write(part, offset, data, write=deepsr.data.download._Part.write):
+    def write(part, offset, data, write=deepsr.fetch.download._Part.write):
         if offset >= 200_000:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(part, offset, data)
 
     with monkeypatch.context() as patch, pytest.raises(InputError, match="No space left on device"):
-        patch.setattr("deepsr.data.download._Part.write", write)
+        patch.setattr("deepsr.fetch.download._Part.write", write)
         get(server, target)
     kept = part(target).stat().st_size
     assert kept >= 200_000

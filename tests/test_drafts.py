@@ -13,7 +13,7 @@ import onnx
 import pandas as pd
 import pytest
 
-from deepsr.data.degradation import DEGRADATIONS, degrade, enlarge, shrink, to_uint8, upscale
+from deepsr.data.degradation import SHRINKING, degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
 from deepsr.drafts.base import Shot
 from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames
@@ -131,8 +131,8 @@ def test_every_kind_can_be_chosen_in_the_config(kind):
             configured(drafts={"kind": kind, **wrong})
 
 
-@pytest.mark.parametrize("degradation", DEGRADATIONS)
-def test_every_degradation_can_be_chosen_in_the_config(degradation):
+@pytest.mark.parametrize("degradation", SHRINKING)
+def test_what_makes_frames_small_can_be_chosen_in_the_config(degradation):
     assert configured(degradation=degradation)["degradation"] == degradation
 
 

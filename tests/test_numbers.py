@@ -101,7 +101,7 @@ def test_constant_frames_stay_constant(height, width, scale, degradation, colour
     hr = np.full((height * scale, width * scale, *([3] if colour else [])), level, np.uint8)
     lr = degrade(hr, scale, degradation)
     assert lr.shape[:2] == (height, width) and (lr == level).all()
-    assert np.array_equal(upscale(lr, scale, degradation), hr) and np.array_equal(lanczos(lr, scale), hr)
+    assert np.array_equal(upscale(lr, scale, degradation), hr) and np.array_equal(lanczos(lr, scale, degradation), hr)
 
 
 @quickly

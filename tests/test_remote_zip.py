@@ -1,4 +1,4 @@
-"""deepsr.data.remote_zip: only what is asked for is transferred, and nothing harmful is let through."""
+"""deepsr.fetch.remote_zip: only what is asked for is transferred, and nothing harmful is let through."""
 
 import hashlib
 import os
@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from reds_server import Fault, RedsServer, picture, reds_archive
 
 from deepsr.data import reds
-from deepsr.data.remote import Remote
-from deepsr.data.remote_zip import HttpFile, fetch_clip
 from deepsr.data.zips import check_members, open_zip
 from deepsr.errors import InputError
+from deepsr.fetch.remote import Remote
+from deepsr.fetch.remote_zip import HttpFile, fetch_clip
 
 NAME = "train_sharp.zip"
 PREFIX = reds.ARCHIVES["train_sharp"]["prefix"]
@@ -259,7 +259,7 @@ def test_killed_process_is_resumed(server, tree, target):
     with zipfile.ZipFile(tree[0]) as archive:
         third = archive.getinfo(f"{PREFIX}001/00000002.png").header_offset
     server.faults.extend([Fault(), Fault(), Fault(stall=third + 1000)])
-    code = "import sys; from deepsr.data.remote_zip import fetch_clip; fetch_clip(*sys.argv[1:])"
+    code = "import sys; from deepsr.fetch.remote_zip import fetch_clip; fetch_clip(*sys.argv[1:])"
     command = [sys.executable, "-c", code, server.url(NAME), f"{PREFIX}001/", target]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
     try:

@@ -125,7 +125,10 @@ MINE = "config: experiments.mine"
         ({"training": {"augment": "{"}}, f"{MINE}.training.augment is wrong: '{{' is not of type 'boolean'.$"),
         ({"scale": 4.0}, f"{MINE}.scale is 4.0; it must be one of 2, 3, 4"),
         ({"scale": True}, f"{MINE}.scale is True"),
-        ({"degradation": "bilinear"}, f"{MINE}.degradation is 'bilinear'; it must be one of bicubic, cv2"),
+        (
+            {"degradation": "bilinear"},
+            f"{MINE}.degradation is 'bilinear'; it must be one of bicubic, cv2, blur, or a list that begins so",
+        ),
         ({"training": {"learning_rate": "1e-4"}}, f"{MINE}.training.learning_rate .*YAML reads 1e-4 as text.* 1.0e-4"),
         ({"training": {"learning_rate": "1.0e4"}}, f"{MINE}.training.learning_rate .*YAML reads 1.0e4 as text"),
         (

@@ -1,1 +1,1 @@
-"""Clips and their frames: where they come from, how they are fetched, read, and made small."""
+"""Clips and their frames: where they come from, how they are read, and made small."""

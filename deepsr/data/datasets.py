@@ -4,7 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from deepsr.data import demo, reds
+from deepsr.data import benchmarks, demo, reds
 from deepsr.data.frames import list_images, natural_key, pair_lr
 from deepsr.errors import InputError
 from deepsr.settings import check_clip_name
@@ -19,14 +19,17 @@ class DataSet:
 
     needed, allowed = (), ()  # keys in the config beside source, train and test
     default = {"train": "all", "test": "all"}  # the clips that are meant if the config names none
+    absent = None  # a sentence, if the data set is not there and experiments are to be scored without it
 
     def __init__(self, name, keys):
         self.name = name
         self.keys = keys | {key: os.path.expanduser(keys[key]) for key in ("path", "lr") if key in keys}
-        given = set(keys) - {"source", "train", "test"}
+        given = set(keys) - {"source", "train", "test", "degradation", "evaluation"}
         for key in sorted((set(self.needed) - given) | (given - set(self.needed) - set(self.allowed))):
             wrong = "is missing" if key in self.needed else f"does not go with source {keys['source']}"
             raise InputError(f"config: datasets.{name}.{key} {wrong}; add or remove it (config/README.md).")
+        if {"lr", "degradation"} <= set(keys):
+            raise InputError(f"config: datasets.{name} has LR frames of its own, lr, and a degradation; remove one.")
 
     @cached_property
     def train(self):
@@ -146,7 +149,51 @@ class Folder(DataSet):
         return _containers(self.location(clip))
 
     def origin(self, clip):
-        return "folder", str((Path(self.keys["path"]) / clip).resolve())
+        return "folder", str(Path(self.location(clip)["container"]).resolve())
+
+
+class Benchmark(Folder):
+    """A published test set (deepsr.data.benchmarks) in one of the layouts in which it is passed on.
+
+    The ground truth is in SET/GT/<clip>/ or SET/<clip>/GT/, whatever HR_FOLDERS it is called; LR frames, if their folder is
+    named, in a folder of that name in GT's place. Capital and small letters are the same.
+    """
+
+    needed, allowed = ("path", "set"), ("lr",)
+
+    @cached_property
+    def _root(self):
+        path = Path(self.keys["path"])
+        return _subfolder(path, benchmarks.SETS[self.keys["set"]]) if path.is_dir() else None
+
+    @property
+    def absent(self):
+        names = " or ".join(benchmarks.SETS[self.keys["set"]])
+        sentence = f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
+        return None if self._root else sentence
+
+    @cached_property
+    def _folders(self):
+        if self.absent:
+            raise InputError(f"config: {self.absent}")
+        place = _subfolder(self._root, benchmarks.HR_FOLDERS)
+        folders = [path for path in (place or self._root).iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return sorted((path.name for path in folders if place or _subfolder(path, benchmarks.HR_FOLDERS)), key=natural_key)
+
+    def location(self, clip):
+        lr = {"lr": {"container": self._folder(clip, [self.keys["lr"].lower()])}} if self.has_lr else {}
+        return {"container": self._folder(clip, benchmarks.HR_FOLDERS), **lr}
+
+    def _folder(self, clip, names):
+        """The clip's folder of frames in SET/NAME/<clip>/ or SET/<clip>/NAME/."""
+        place = _subfolder(self._root, names)
+        folder = place / clip if place else _subfolder(self._root / clip, names)
+        if folder is None or not folder.is_dir():
+            raise InputError(
+                f"config: datasets.{self.name}: {self._root} has neither {names[0]}/{clip} nor {clip}/{names[0]}; name the "
+                "folder of LR frames as it is called, or leave `lr` out to have them made."
+            )
+        return str(folder)
 
 
 class Reds(DataSet):
@@ -213,7 +260,7 @@ class Reds(DataSet):
             )
 
 
-SOURCES = {"demo": Demo, "folder": Folder, "reds": Reds}
+SOURCES = {"demo": Demo, "folder": Folder, "benchmark": Benchmark, "reds": Reds}
 
 
 def open_data_set(name, keys):
@@ -221,6 +268,13 @@ def open_data_set(name, keys):
     if keys["source"] not in SOURCES:
         raise InputError(f"config: datasets.{name}.source is {keys['source']!r}; it must be one of {', '.join(SOURCES)}.")
     return SOURCES[keys["source"]](name, keys)
+
+
+def _subfolder(folder, names):
+    """The folder in `folder` that has one of these names, which are in small letters; None if there is none."""
+    if not folder.is_dir():
+        return None
+    return next((path for path in sorted(folder.iterdir()) if path.name.lower() in names and path.is_dir()), None)
 
 
 def _containers(location):

@@ -1,9 +1,12 @@
 """From high-resolution (HR) to low-resolution (LR) frames, and the bicubic enlargement that is the baseline.
 
-Two kinds (DEGRADATIONS), since they differ by 1.3 dB on the same frames:
+DEGRADATIONS holds what makes frames small, of which every chain (deepsr.data.chains) begins with one:
   bicubic  anti-aliased, as MATLAB's imresize (Keys kernel with a = -0.5, widened by the scale when shrinking, mirrored
            borders); the protocol of the literature and of REDS' own X4 frames
-  cv2      OpenCV's INTER_CUBIC (a = -0.75, no anti-aliasing); the protocol of the article of 2021
+  cv2      OpenCV's INTER_CUBIC (a = -0.75, no anti-aliasing); the protocol of the article of 2021; differs from the first by
+           1.3 dB on the same frames
+  blur     the literature's "BD": Gaussian blur, then every `scale`th pixel (Jo et al., DUF, CVPR 2018)
+and what is done to the LR frames of a clip after that (deepsr.data.damage): noise and codec.
 """
 
 from collections.abc import Callable
@@ -13,23 +16,27 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from deepsr.data.damage import Damage, add_noise, code, keys_of_codec
 
-class Degradation(NamedTuple):
+
+class Shrinking(NamedTuple):
     """How LR frames come about, and the enlargement that belongs to it.
 
     shrink: function(image, scale), float32 (H, W[, 3]) -> float32 (H/scale, W/scale[, 3]); enlarge: the other way round.
     takes_uint8: whether they also take uint8 images, which they round in their own way; others are rounded by `to_uint8`.
+    keeps_corner: whether the centre of the first LR pixel is that of the first HR pixel. Otherwise their corners meet.
     """
 
     shrink: Callable
     enlarge: Callable
     takes_uint8: bool = False
+    keeps_corner: bool = False
 
 
 def degrade(hr, scale, kind):
     """LR frame of an HR frame: uint8 (H, W) or (H, W, 3), sides divisible by `scale` -> uint8 (H/scale, W/scale[, 3]).
 
-    kind: a key of DEGRADATIONS, here and below; ValueError for another.
+    kind: a key of DEGRADATIONS that makes frames small, here and below; ValueError for another.
     """
     return _in_8_bits(shrink, hr, scale, kind)
 
@@ -52,28 +59,23 @@ def enlarge(image, scale, kind):
     return _named(kind).enlarge(image, scale)
 
 
-def lanczos(lr, scale):
+def lanczos(lr, scale, kind):
     """Lanczos-3 enlargement, a second baseline: uint8 (h, w[, 3]) -> uint8 (h*scale, w*scale[, 3])."""
-    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos"))
+    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos", _named(kind).keeps_corner))
 
 
-def interpolate(image, scale, name):
+def interpolate(image, scale, name, keeps_corner=False):
     """Enlarge by interpolation: float32 (h, w[, 3]) -> float32 (h*scale, w*scale[, 3]).
 
-    name: bicubic (the kernel of Keys) or lanczos (Lanczos-3).
+    name: bicubic (the kernel of Keys, IEEE TASSP 1981, with a = -0.5) or lanczos (Lanczos-3); keeps_corner: see Shrinking.
     """
     height, width = image.shape[:2]
     wide = np.empty((height, width * scale, *image.shape[2:]), np.float32)
     full = np.empty((height * scale, width * scale, *image.shape[2:]), np.float32)
-    kernel = _kernel(scale, name)
-    phases = []
-    for phase in range(scale):  # of the kernel around an output pixel, only what falls on input pixels counts
-        first = scale // 2 - phase + (len(kernel) - 1) // 2
-        taps = kernel[first % scale :: scale]
-        phases.append((taps / taps.sum(), first // scale))
-    for phase, (taps, anchor) in enumerate(phases):
+    filters = _phases(scale, name, keeps_corner)
+    for phase, (taps, anchor) in enumerate(filters):
         wide[:, phase::scale] = _filter(image, taps, 1, anchor)
-    for phase, (taps, anchor) in enumerate(phases):
+    for phase, (taps, anchor) in enumerate(filters):
         full[phase::scale] = _filter(wide, taps, 0, anchor)
     return full
 
@@ -98,12 +100,20 @@ def _filter(image, kernel, axis, anchor):
 
 def _shrink_antialiased(image, scale):
     """Filter with the interpolation kernel, widened by the scale, and take every `scale`th sample."""
-    kernel = _kernel(scale, "bicubic")
+    half = 2 * scale - (scale + 1) % 2 / 2  # even scales: pixel centres lie half a pixel off the LR centre
+    kernel = _keys(np.arange(-half, half + 0.1) / scale).astype(np.float32)
     kernel = kernel / kernel.sum()
     first = (scale - 1) // 2  # the output pixel's centre lies (scale - 1) / 2 after its first input pixel
     anchor = (len(kernel) - 1) // 2
     narrow = np.ascontiguousarray(_filter(image, kernel, 1, anchor)[:, first::scale])
     return np.ascontiguousarray(_filter(narrow, kernel, 0, anchor)[first::scale])
+
+
+def _shrink_blurred(image, scale):
+    """As the published code of DUF and BasicSR: 13 taps, sigma 0.4 times the scale, mirrored about the border's pixels."""
+    kernel = cv2.getGaussianKernel(13, 0.4 * scale, cv2.CV_32F)
+    blurred = cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
+    return np.ascontiguousarray(blurred[::scale, ::scale])
 
 
 def _shrink_opencv(image, scale):
@@ -117,8 +127,8 @@ def _enlarge_opencv(image, scale):
 
 
 def _named(kind):
-    if kind not in DEGRADATIONS:
-        raise ValueError(f"unknown degradation {kind!r}; known: {', '.join(DEGRADATIONS)}")
+    if kind not in SHRINKING:
+        raise ValueError(f"unknown degradation {kind!r}; known: {', '.join(SHRINKING)}")
     return DEGRADATIONS[kind]
 
 
@@ -130,21 +140,33 @@ def _in_8_bits(function, image, scale, kind):
 
 
 @lru_cache
-def _kernel(scale, name):
-    """Samples of an interpolation kernel, symmetric, `scale` per LR pixel; not normalised.
+def _phases(scale, name, keeps_corner):
+    """For each of the `scale` positions of an output pixel in its LR pixel: normalised taps, and which of them meets it."""
+    kernel, support = (_keys, 2) if name == "bicubic" else (_lanczos3, 3)
+    filters = []
+    for phase in range(scale):
+        offset = (phase if keeps_corner else phase + 0.5 - scale / 2) / scale  # from the LR pixel's centre, in LR pixels
+        first = int(np.floor(offset)) - support + 1
+        taps = kernel(offset - np.arange(first, first + 2 * support)).astype(np.float32)
+        filters.append((taps / taps.sum(), -first))
+    return filters
 
-    name: bicubic (Keys, IEEE TASSP 1981, with a = -0.5) or lanczos (Lanczos-3).
-    """
-    support = 2 if name == "bicubic" else 3
-    half = support * scale - (scale + 1) % 2 / 2  # even scales: pixel centres lie half a pixel off the LR centre
-    x = np.abs(np.arange(-half, half + 0.1) / scale)
-    if name == "bicubic":
-        inner, outer = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-        return np.where(x <= 1, inner, np.where(x < 2, outer, 0)).astype(np.float32)
-    return np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0).astype(np.float32)
+
+def _keys(x):
+    x = np.abs(x)
+    inner, outer = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0))
+
+
+def _lanczos3(x):
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
 DEGRADATIONS = {
-    "bicubic": Degradation(_shrink_antialiased, partial(interpolate, name="bicubic")),
-    "cv2": Degradation(_shrink_opencv, _enlarge_opencv, takes_uint8=True),
+    "bicubic": Shrinking(_shrink_antialiased, partial(interpolate, name="bicubic")),
+    "cv2": Shrinking(_shrink_opencv, _enlarge_opencv, takes_uint8=True),
+    "blur": Shrinking(_shrink_blurred, partial(interpolate, name="bicubic", keeps_corner=True), keeps_corner=True),
+    "noise": Damage(add_noise),
+    "codec": Damage(code, keys_of_codec),
 }
+SHRINKING = [name for name, entry in DEGRADATIONS.items() if isinstance(entry, Shrinking)]

@@ -35,6 +35,8 @@ def check_clips(name, experiments, datasets):
     A clip that a network it starts from is trained on counts, too. Raises InputError.
     """
     experiment = experiments[name]
+    if not experiment["score"]:
+        raise InputError(f"config: experiments.{name}.score: none of its data sets is there; put one in its place.")
     for role, dataset in [
         ("train", datasets[experiment["train"]]),
         *(("test", datasets[scored]) for scored in experiment["score"]),

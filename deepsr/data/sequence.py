@@ -7,6 +7,7 @@ from functools import lru_cache
 from deepsr.data.degradation import crop_to_scale, degrade
 from deepsr.data.frames import Clip, luma
 from deepsr.errors import InputError
+from deepsr.files import atomic
 
 log = logging.getLogger("deepsr")
 
@@ -24,11 +25,18 @@ def read_index(path):
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
 
 
+def write_index(index, path):
+    """Write what `read_index` reads."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+
+
 class Sequence:
     """HR frames of a clip and the LR frames that belong to them, read when asked for.
 
-    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any, otherwise they
-    are made from the HR frames by `degradation` ("bicubic" or "cv2"). HR frames are cropped to sides divisible by `scale`.
+    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any; otherwise they
+    are made from the HR frames by `degradation`, which makes frames small (see deepsr.data.degradation). HR frames are
+    cropped to sides divisible by `scale`.
     Raises InputError if the given LR frames do not fit the HR frames.
     """
 
@@ -76,3 +84,27 @@ class Sequence:
                 f"{len(self._clip)} HR frames of {self._clip.width}x{self._clip.height} at scale {scale}; "
                 "name the right folder in `lr` or change `scale`."
             )
+
+
+class Part:
+    """The frames of a Sequence but for `skipped` at each end, numbered from 0: what scoring sees of it.
+
+    Raises InputError if none is left.
+    """
+
+    def __init__(self, clip, skipped):
+        self._clip, self._skipped = clip, skipped
+        self.height, self.width = clip.height, clip.width
+        if len(self) < 1:
+            raise InputError(f"config: evaluation.skip_frames: {skipped} at each end leave nothing of {len(clip)} frames.")
+
+    def __len__(self):
+        return max(0, len(self._clip) - 2 * self._skipped)
+
+    def hr(self, i):
+        """As of Sequence."""
+        return self._clip.hr(i + self._skipped)
+
+    def lr(self, i):
+        """As of Sequence."""
+        return self._clip.lr(i + self._skipped)

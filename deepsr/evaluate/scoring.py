@@ -27,7 +27,7 @@ def pictures_of(hr, lr, predicted, scale, degradation):
     """
     bicubic = upscale(lr, scale, degradation)
     deepsr = to_bgr(predicted, chroma(bicubic))
-    return {"hr": hr, "lr": lr, "bicubic": bicubic, "deepsr": deepsr, "lanczos": lanczos(lr, scale)}
+    return {"hr": hr, "lr": lr, "bicubic": bicubic, "deepsr": deepsr, "lanczos": lanczos(lr, scale, degradation)}
 
 
 def score_frame(pictures, predicted, color_space, border):

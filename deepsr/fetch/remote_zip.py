@@ -8,11 +8,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from deepsr.data.download import check_space, first_that_works
 from deepsr.data.frames import members_below
-from deepsr.data.remote import BLOCK, Refused, Remote
 from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
+from deepsr.fetch.download import check_space, first_that_works
+from deepsr.fetch.remote import BLOCK, Refused, Remote
 from deepsr.files import atomic, writing
 from deepsr.progress import progress
 
@@ -29,7 +29,7 @@ class HttpFile(io.RawIOBase):
     """
 
     def __init__(self, remote):
-        """Ask for one byte of the deepsr.data.remote.Remote, to learn its size."""
+        """Ask for one byte of the deepsr.fetch.remote.Remote, to learn its size."""
         self.name = remote.url
         self._remote = remote
         self._position = 0

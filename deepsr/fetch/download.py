@@ -8,8 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
-from deepsr.data.remote import Changed, Refused, Remote
 from deepsr.errors import InputError
+from deepsr.fetch.remote import Changed, Refused, Remote
 from deepsr.files import atomic, sha256, writing
 from deepsr.progress import progress
 
@@ -22,7 +22,7 @@ def download(url, path, size=None, digest=None, timeout=60, retries=5, sleep=tim
     What has arrived is kept in `path`.part (and what is known of its source in `path`.part.json), so the same
     call goes on from there after a failure, an interruption or a kill. A remote file that has changed since is
     started over. size: expected bytes, or None; digest: expected sha256 in hexadecimal, or None. For `timeout`
-    (seconds), `retries` and `sleep` see deepsr.data.remote.Remote.
+    (seconds), `retries` and `sleep` see deepsr.fetch.remote.Remote.
 
     Raises InputError if no address gives the file, its size or digest is wrong, or the disk is too small.
     """

@@ -1,0 +1,1 @@
+"""Large files and single clips of large archives, fetched over HTTP."""

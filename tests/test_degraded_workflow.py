@@ -1,0 +1,62 @@
+"""Chains of degradations through the workflow's plan: which clips are degraded how, and once only."""
+
+import re
+
+SINGLE = {"drafts": {"kind": "bicubic"}}
+CODEC = {"codec": "h264", "crf": 28}
+
+
+def degraded(project):
+    """The LR clips that a dry run plans to make: {folder/dataset/clip}."""
+    output = project.run("results/psnr.csv", "-n", "--quiet", "host").stdout
+    return set(re.findall(r"output: results/degraded/(\S+)\.zip", output))
+
+
+def test_clips_are_degraded_once_for_all_experiments(project):
+    """Experiments that train and score alike share the LR clips; a data set's own chain goes before the experiment's."""
+    project.config["experiments"] = {
+        "one": {**SINGLE, "degradation": ["blur", {"noise": 5}]},
+        "two": {**SINGLE, "degradation": ["blur", {"noise": 5}], "training": {"epochs": 1}, "score": ["tiny", "coded"]},
+    }
+    project.config["datasets"]["coded"] = {**project.config["datasets"]["tiny"], "degradation": ["bicubic", CODEC]}
+    found = sorted(re.sub(r"_\w{8}/", "/", name) for name in degraded(project))
+    assert found == [
+        "x4_bicubic-codec-h264-crf-28/coded/tower",
+        "x4_blur-noise-5/tiny/harbour",
+        "x4_blur-noise-5/tiny/tower",
+    ]
+    assert project.planned("results/psnr.csv")["make_drafts"] == 1
+
+
+def test_a_training_clip_draws_and_a_test_clip_does_not(project):
+    project.config["experiments"] = {"one": {**SINGLE, "degradation": ["bicubic", {"noise": [0.0, 50.0]}]}}
+    first = degraded(project)
+    project.config["seed"] = 2
+    second = degraded(project)
+    (test,) = first & second
+    assert test.startswith("x4_bicubic-noise-25_0_") and test.endswith("/tower")
+    assert all(name.endswith("/harbour") for name in first ^ second) and len(first ^ second) == 2
+
+
+def test_plain_degradations_make_no_files(project):
+    project.config["experiments"]["single"]["degradation"] = ["blur"]
+    assert "degrade_clip" not in project.planned("results/psnr.csv")
+
+
+def test_given_lr_frames_stay_as_they_are(project):
+    """Only how they are enlarged can be chosen."""
+    folder = project.path / "lr"
+    for clip in ("harbour", "tower"):
+        (folder / clip).mkdir(parents=True)
+        for frame in (project.path / "tests/clips" / clip).iterdir():
+            (folder / clip / frame.name).write_bytes(b"")
+    tiny = project.config["datasets"]["tiny"]
+    tiny["lr"] = "lr"
+    project.config["experiments"] = {"one": {**SINGLE, "degradation": ["cv2", CODEC]}}
+    assert "degrade_clip" not in project.planned("results/psnr.csv")
+    tiny["degradation"] = ["bicubic", CODEC]
+    done = project.run("-n", "results/psnr.csv", check=False)
+    assert (
+        done.returncode
+        and "config: datasets.tiny has LR frames of its own, lr, and a degradation; remove one." in done.stdout
+    )
