@@ -175,20 +175,20 @@ def test_the_networks_own_predictor_and_the_general_one_agree(file, size):
     np.testing.assert_allclose(own(drafts(4, *size)), general(drafts(4, *size)), rtol=0, atol=ROUNDING)
 
 
-def test_the_mirror_image_is_as_wide_as_the_grid_asks_for():
+@pytest.mark.parametrize("grid, width", [(1, 8), (3, 9), (4, 8)])
+def test_the_mirror_image_is_as_wide_as_the_grid_asks_for(grid, width):
     """A network on the LR grid of x3 sees a mirror image of 9 pixels: with 8 its pixels would lie elsewhere."""
 
     class Recorder:
-        grid = 3
-
         def __call__(self, drafts):
             self.seen = drafts
             return drafts[0] / np.float32(255)
 
     frames, recorder = drafts(2, 6, 9), Recorder()
+    recorder.grid = grid
     np.testing.assert_array_equal(predict_frame(recorder, frames), frames[0] / np.float32(255))
-    assert recorder.seen.shape == (2, 24, 27)
-    np.testing.assert_array_equal(recorder.seen[:, 8, 9:-9], frames[:, 0])
+    assert recorder.seen.shape == (2, 6 + 2 * width, 9 + 2 * width)
+    np.testing.assert_array_equal(recorder.seen[:, width - 1, width:-width], frames[:, 0])
 
 
 @pytest.mark.parametrize("megabytes", [0.0001, 0.01, 1000])

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 from rounding import assert_close, in_float64, tolerance
@@ -81,6 +83,24 @@ def test_objectives_are_those_of_the_keras_model_inside_the_border(batch, border
 
     expected, allowed = tolerance(by_hand, [np.asarray(weight) for weight in split(weights, shapes(model))])
     assert_close([np.asarray(array) for array in (loss, error, clipped)], expected, allowed)
+
+
+def test_the_bicubic_frame_is_the_last_draft_and_only_the_training_is_in_bfloat16():
+    rng, precisions = np.random.default_rng(1), []
+
+    class FirstDraft:
+        def forward(self, model, weights, x, dtype):
+            precisions.append(dtype)
+            return x[..., 0]
+
+    settings = settings_with(loss="relative", border=0, precision="mixed_bfloat16")
+    training, validation = objectives(FirstDraft(), types.SimpleNamespace(weights=[np.zeros(1), np.zeros(1)]), settings)
+    drafts, target = rng.integers(0, 256, (4, 3, 7, 9)), rng.integers(0, 256, (4, 7, 9))
+    loss = training(np.zeros(2, np.float32), drafts, target)[0]
+    validation(np.zeros(2, np.float32), drafts, target)
+    expected = [by_hand("relative", d[0] / 255, t / 255, d[2] / 255) for d, t in zip(drafts, target, strict=True)]
+    np.testing.assert_allclose(np.asarray(loss), expected, rtol=70 * 2**-23)  # two sums of 63 positive terms, and pixels
+    assert precisions == ["bfloat16", "float32"]
 
 
 def test_border_does_not_count(batch):

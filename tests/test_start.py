@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from small_training import same, settings_with, shards, train  # noqa: F401
@@ -58,6 +59,11 @@ def test_start_weights_of_another_network_or_no_model(shards, tmp_path):  # noqa
     model.save(tmp_path / "nan.keras")
     with pytest.raises(InputError, match="nan.keras: holds weights that are not finite"):
         train(shards, tmp_path, start_weights=str(tmp_path / "nan.keras"))
+    keras.Sequential([keras.Input((None, None, 1)), keras.layers.Lambda(lambda x: 2 * x)]).save(tmp_path / "code.keras")
+    with pytest.raises(
+        InputError, match="code.keras: is not a Keras model that can be read"
+    ):  # it holds code, which is not run
+        train(shards, tmp_path, start_weights=str(tmp_path / "code.keras"))
     other.write_bytes(b"")
     with pytest.raises(InputError, match="model.keras: is not a Keras model"):
         train(shards, tmp_path, start_weights=str(other))

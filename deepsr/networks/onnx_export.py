@@ -160,11 +160,6 @@ def _activation(graph, name, config, inputs, weights):
     graph.node(ACTIVATIONS[config["activation"]], inputs, name)
 
 
-def _relu(graph, name, config, inputs, weights):
-    _only(config, max_value=None, negative_slope=0.0, threshold=0.0)
-    graph.node("Relu", inputs, name)
-
-
 def _leaky_relu(graph, name, config, inputs, weights):
     graph.node("LeakyRelu", inputs, name, alpha=float(config["negative_slope"]))
 
@@ -202,10 +197,11 @@ def _resize(graph, name, config, inputs, weights):
     graph.node("Resize", [*inputs, "", scales], name, **how)
 
 
-def _unary(operator):
-    """An operator of one input without settings."""
+def _unary(operator, **allowed):
+    """An operator of one input without settings; the layer's config may only have the allowed values."""
 
     def write(graph, name, config, inputs, weights):
+        _only(config, **allowed)
         graph.node(operator, inputs, name)
 
     return write
@@ -233,7 +229,7 @@ LAYERS = {
     "Multiply": _binary("Mul"),
     "Concatenate": _concatenate,
     "Activation": _activation,
-    "ReLU": _relu,
+    "ReLU": _unary("Relu", max_value=None, negative_slope=0.0, threshold=0.0),
     "Relu": _unary("Relu"),
     "Tanh": _unary("Tanh"),
     "Sigmoid": _unary("Sigmoid"),
