@@ -24,7 +24,7 @@ PACKAGES = ["av", "keras", "numpy", "onnx", "onnxruntime", "opencv-contrib-pytho
 CROPS = "crops/deepsr/demo/city_b.png"
 PICTURES = {
     "psnr.png": "PSNR of bicubic and of each network, per clip",
-    CROPS: "Crops of a test clip, where motion drafts gain most and least",
+    CROPS: "Crops of a test clip, where deepsr gains most and least",
 }
 BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
 
