@@ -205,7 +205,7 @@ def main():
         gpus = run("gpu gpu", folder)
         names = [name for name in options.rows or ROWS if ROWS[name].peak == "gemm" or gpus[ROWS[name].ours.split("_")[0]]]
         if left := set(options.rows) - set(names):
-            parser.error(f"there is no GPU for {', '.join(sorted(left))}; the README of the project tells what one needs")
+            parser.error(f"there is no GPU for {', '.join(sorted(left))}; docs/gpu.md tells what one needs")
         rows = [ROWS[name] for name in names]
         measurements = dict.fromkeys(row.peak for row in rows)
         for name, row in zip(names, rows, strict=True):

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from conftest import ROOT, Project
 
+from deepsr.settings import complete, load_schema, load_yaml
+
 TRACKED = subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
 )
@@ -81,9 +83,11 @@ OTHERS = {".", "bash", "cd", "docker", "export", "git", "nano", "pre-commit", "r
 
 
 def plans():
-    """Every snakemake command of the pages, once, to be planned only."""
+    """Every snakemake command of the pages, once; all but the README's first one are for the slow tests."""
     found = {(*words[1:],) for page in PAGES for words in COMMANDS[page] if words[0].endswith("snakemake")}
-    return sorted({tuple(word for word in words if word != "-n") for words in found})
+    first = "--cores", "8", "results/psnr.csv"
+    for words in sorted({tuple(word for word in words if word != "-n") for words in found}):
+        yield pytest.param(words, id=" ".join(words), marks=[] if words == first else pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +104,25 @@ def clone(tmp_path_factory):
     return project
 
 
-@pytest.mark.parametrize("arguments", plans(), ids=" ".join)
+@pytest.mark.parametrize("arguments", list(plans()))
 def test_workflow_commands_plan(clone, arguments):
     unlock = "--unlock" in arguments
     done = clone.execute([sys.executable, "-m", "snakemake", *(() if unlock else ("-n",)), *arguments])
     assert done.returncode == 0, done.stdout
     assert ("Unlocked" if unlock else "This was a dry-run") in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/data.md"])
+def test_a_config_with_own_clips_is_right(page):
+    config, own = (
+        load_yaml(ROOT / "config/config.yaml"),
+        yaml.safe_load(re.search(r"```yaml\n(.*?)```", text(page), re.S)[1]),
+    )
+    for key, entries in own.items():
+        for name, entry in entries.items():
+            config[key].setdefault(name, {}).update(entry)
+    config = complete(config, load_schema(ROOT / "config/config.schema.yaml"))
+    assert config["datasets"]["mine"]["source"] == "folder" and "mine" in config["experiments"]["deepsr"]["score"]
 
 
 @pytest.mark.parametrize("page", PAGES)
