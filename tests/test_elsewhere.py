@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, mostly_slow
 
 CLIP = "results/clips/tiny/tower.json"
 MODULE = f"""
@@ -44,7 +44,7 @@ def elsewhere(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("prefix", ["", "as deepsr_*"])
+@pytest.mark.parametrize("prefix", mostly_slow(["as deepsr_*", ""]))
 def test_another_workflow_uses_it_as_a_module(elsewhere, prefix):
     (elsewhere.path / "workflow").mkdir()
     (elsewhere.path / "workflow/Snakefile").write_text(MODULE.replace("AS", prefix))
@@ -59,12 +59,13 @@ def test_another_workflow_uses_it_as_a_module(elsewhere, prefix):
     assert "Nothing to be done" in elsewhere("results/count.txt")
 
 
+@pytest.mark.slow
 def test_a_module_without_a_config_has_the_default_one(elsewhere):
     (elsewhere.path / "Snakefile").write_text(f"module d:\n    snakefile: {str(ROOT / 'Snakefile')!r}\nuse rule * from d\n")
     assert "fetch_demo" in elsewhere("--dry-run", "results/psnr.csv")
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["from the workflow's folder", "from elsewhere"])
+@pytest.mark.parametrize("inside", mostly_slow([False, True]), ids=["from elsewhere", "from the workflow's folder"])
 def test_the_data_and_results_lie_in_another_directory(elsewhere, inside):
     command = "--snakefile", ROOT / "Snakefile", "--directory", elsewhere.path
     folder = ROOT if inside else elsewhere.path.parent

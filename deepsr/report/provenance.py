@@ -17,7 +17,10 @@ def git_state(root=ROOT):
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != Path(root).resolve():
             return None
-        return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not _git(root, "status", "--porcelain")}
+        changed = _git(
+            root, "status", "--porcelain", "--", ".", ":!results", ":!data"
+        )  # whoever deletes these changes no code
+        return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not changed}
     except (OSError, subprocess.CalledProcessError):
         return None
 
