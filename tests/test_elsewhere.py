@@ -75,6 +75,7 @@ def test_rules_without_the_package_beside_them_say_so(elsewhere):
 
 
 @pytest.mark.parametrize("inside", mostly_slow([False, True]), ids=["from elsewhere", "from the workflow's folder"])
+@pytest.mark.slow
 def test_the_data_and_results_lie_in_another_directory(elsewhere, inside):
     command = "--snakefile", ROOT / "Snakefile", "--directory", elsewhere.path
     folder = ROOT if inside else elsewhere.path.parent

@@ -352,6 +352,7 @@ def test_unusual_clip_names_reach_submitted_jobs(project):
     assert all((project.path / target).exists() for target in targets)
 
 
+@pytest.mark.slow
 def test_unusual_clip_names_work(finished, copy_of):
     project, names = copy_of(finished), UNUSUAL
     for name in names:

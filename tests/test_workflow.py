@@ -238,6 +238,7 @@ def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
     assert copy.planned("results/psnr.csv") == {}
 
 
+@pytest.mark.slow
 def test_frames_may_be_called_as_people_like(finished, copy_of):
     copy = copy_of(finished)
     for i, path in enumerate(sorted((copy.path / "tests/clips/tower").iterdir())):
@@ -260,6 +261,7 @@ def test_a_video_replaced_by_an_older_file_is_noticed_once(project):
         assert project.planned(plan) == {}
 
 
+@pytest.mark.slow
 def test_a_video_is_enlarged_and_a_gpu_that_is_not_there_is_missed(finished, copy_of):
     """By the network that is there: a GPU, had or not, is no reason to train again."""
     copy = copy_of(finished)
@@ -295,6 +297,7 @@ def test_what_is_missing_is_named_when_there_are_results_too(finished, copy_of, 
     assert done.returncode and words in done.stdout and "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_link_to_a_frame_that_is_gone_is_named(finished, copy_of):
     copy = copy_of(finished)
     frame = copy.path / "tests/clips/tower/03.png"
@@ -320,13 +323,17 @@ def test_deleted_pictures_are_made_again_for_the_report(finished, copy_of):
     assert {"evaluate_clip", "make_report"} <= set(copy.planned("results/report.html"))
 
 
+@pytest.mark.slow
 def test_results_without_snakemakes_record_are_told(finished, copy_of):
     copy = copy_of(finished)
     shutil.rmtree(copy.path / ".snakemake")
     assert "but not .snakemake/, which records" in copy.run("-n").stdout
 
 
-@pytest.mark.parametrize("edit", EDITS)
+ALWAYS = ("epochs", "evaluation", "draft code", "script, older", "copied", "folder swapped")
+
+
+@pytest.mark.parametrize("edit", mostly_slow(sorted(EDITS, key=lambda edit: edit not in ALWAYS), len(ALWAYS)))
 def test_an_edit_reruns_what_depends_on_it(finished, copy_of, edit):
     change, expected = EDITS[edit]
     copy = copy_of(finished)
@@ -334,6 +341,7 @@ def test_an_edit_reruns_what_depends_on_it(finished, copy_of, edit):
     assert rules(copy) == expected
 
 
+@pytest.mark.slow
 def test_plot_style_redraws_the_figures_only(finished, copy_of):
     copy = copy_of(finished)
     copy.config["figures"] = {"dpi": 60}
@@ -355,6 +363,7 @@ def test_a_clip_added_runs_its_jobs_and_the_table(finished, copy_of):
     assert (jobs["index_clip"], jobs["choose_patches"], jobs["make_drafts"], jobs["train_network"]) == (1, 1, 3, 3)
 
 
+@pytest.mark.slow
 def test_an_experiment_added_computes_nothing_twice(finished, copy_of):
     copy = copy_of(finished)
     copy.config["experiments"]["longer"] = {"drafts": {"kind": "bicubic"}, "training": {"epochs": 3}}
@@ -366,6 +375,7 @@ def test_an_experiment_added_computes_nothing_twice(finished, copy_of):
     }
 
 
+@pytest.mark.slow
 def test_a_data_set_added_scores_the_trained_network(finished, copy_of):
     copy = copy_of(finished)
     shutil.copytree(copy.path / "tests/clips/tower", copy.path / "mine/my clip ü")
