@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "deepsr", "config", "profiles", "envs", "tests/clips", "tests/tiny.yaml")
+PARTS = ("Snakefile", "rules", "scripts", "deepsr", "config", "profiles", "envs", "report", "tests/clips", "tests/tiny.yaml")
+
+
+def mostly_slow(values, always=1):
+    """Parameters of a test: it runs with the first of them always, and with the others among the slow tests."""
+    rest = [pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow) for value in values]
+    return [*list(values)[:always], *rest[always:]]
 
 
 class Project:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, mostly_slow
 
 CLIP = "results/clips/tiny/tower.json"
 MODULE = f"""
@@ -32,19 +32,19 @@ def elsewhere(tmp_path):
     shutil.copytree(ROOT / "tests/clips", tmp_path / "tests/clips")
     shutil.copy(ROOT / "tests/tiny.yaml", tmp_path / "config.yaml")
 
-    def run(*arguments, folder=tmp_path):
+    def run(*arguments, folder=tmp_path, succeeds=True):
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", "1", *map(str, arguments)],
             cwd=folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     run.path = tmp_path
     return run
 
 
-@pytest.mark.parametrize("prefix", ["", "as deepsr_*"])
+@pytest.mark.parametrize("prefix", mostly_slow(["as deepsr_*", ""]))
 def test_another_workflow_uses_it_as_a_module(elsewhere, prefix):
     (elsewhere.path / "workflow").mkdir()
     (elsewhere.path / "workflow/Snakefile").write_text(MODULE.replace("AS", prefix))
@@ -59,12 +59,23 @@ def test_another_workflow_uses_it_as_a_module(elsewhere, prefix):
     assert "Nothing to be done" in elsewhere("results/count.txt")
 
 
+@pytest.mark.slow
 def test_a_module_without_a_config_has_the_default_one(elsewhere):
     (elsewhere.path / "Snakefile").write_text(f"module d:\n    snakefile: {str(ROOT / 'Snakefile')!r}\nuse rule * from d\n")
     assert "fetch_demo" in elsewhere("--dry-run", "results/psnr.csv")
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["from the workflow's folder", "from elsewhere"])
+def test_rules_without_the_package_beside_them_say_so(elsewhere):
+    """As Snakemake fetches them for a module from github()."""
+    for part in ("Snakefile", "rules"):
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, elsewhere.path / part)
+    said = elsewhere("--dry-run", succeeds=False)
+    assert "clone the repository, and name the clone's Snakefile" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("inside", mostly_slow([False, True]), ids=["from elsewhere", "from the workflow's folder"])
+@pytest.mark.slow
 def test_the_data_and_results_lie_in_another_directory(elsewhere, inside):
     command = "--snakefile", ROOT / "Snakefile", "--directory", elsewhere.path
     folder = ROOT if inside else elsewhere.path.parent

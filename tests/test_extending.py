@@ -39,6 +39,7 @@ def test_each_addition_is_short_and_applies_alone(project, section):
     apply(project, section)
 
 
+@pytest.mark.slow
 def test_what_is_added_runs_from_frames_to_table(project):
     """The new network learns by the new loss from the new drafts of the new source's frames, made small in the new way."""
     assert set(SECTIONS) == {"A network", "A draft kind", "A loss", "A metric", "A degradation", "A data source"}

@@ -13,6 +13,7 @@ import zipfile
 import onnx
 import pandas as pd
 import pytest
+from conftest import mostly_slow
 from kill_anywhere import Run, kill_anywhere
 
 from deepsr.data.sequence import read_index
@@ -26,12 +27,14 @@ MODEL = "results/experiments/single/model.onnx"
 RULES = ["index_clip", "choose_patches", "make_drafts", "train_network", "export_network", "evaluate_clip", "collect_psnr"]
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_ends_with_the_same_bytes(finished, tmp_path):
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # pytest shows it if the test fails
     assert kill_anywhere(finished, RULES, 4, seed, tmp_path, [TABLE]) == []
 
 
+@pytest.mark.slow
 def test_after_a_failure_the_old_table_does_not_pass_for_new(finished, copy_of):
     """The failed jobs' outputs are gone, and what an earlier run made of them is newer than all that is left."""
     project = copy_of(finished)
@@ -70,6 +73,7 @@ def test_a_killed_training_continues_exactly(finished, copy_of):
     pd.testing.assert_frame_equal(before.drop(columns="patches_per_s"), after.drop(columns="patches_per_s"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_zero_bytes_is_not_continued(finished, copy_of):
     project = copy_of(finished)
     folder = project.path / "results/experiments/single"
@@ -80,6 +84,7 @@ def test_a_checkpoint_of_zero_bytes_is_not_continued(finished, copy_of):
     assert (folder / "model.onnx").read_bytes() == (finished.path / MODEL).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(finished, copy_of):
     project = copy_of(finished)
     training = {"learning_rate": 1.0, "warmup_steps": 0, "schedule": "constant", "epochs": 3, "average": 0.0}
@@ -100,6 +105,7 @@ def sleep_in_jobs(project):
     )
 
 
+@pytest.mark.slow
 def test_no_job_outlives_its_run(project):
     sleep_in_jobs(project)
     run = Run(project, "results/clips/tiny/tower.json")
@@ -130,6 +136,7 @@ def test_two_runs_at_once_are_refused_and_the_first_is_unharmed(project):
     first.process.wait()
 
 
+@pytest.mark.slow
 def test_locks_of_a_run_that_submitted_jobs_stay(finished, copy_of):
     project = copy_of(finished)
     lock = project.path / ".snakemake/locks/0.output.lock"
@@ -164,6 +171,7 @@ def flip(path):
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_damaged_intermediates_are_named_and_made_again(finished, copy_of):
     """Each in another experiment, so that one run meets them all."""
     project = copy_of(finished)
@@ -226,12 +234,12 @@ def test_a_frame_deleted_after_it_was_indexed_is_named(finished, copy_of):
 
 @pytest.mark.parametrize(
     "fault, end",
-    [
+    mostly_slow([
         ("raise InputError('it is 100% wrong')", r"Its log ends: \d\d:\d\d:\d\d it is 100% wrong\n"),
         ("log.info('at work'); os.kill(os.getpid(), 9)", r"Its log ends: \d\d:\d\d:\d\d at work\n"),
         ("os.kill(os.getpid(), 9)", "It was killed, perhaps for too much memory.\n"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_failed_job_and_its_log_are_told_however_it_failed(project, fault, end):
     clip = "a=b"
     shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / clip)
@@ -263,6 +271,7 @@ def mounted(project):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_too_little_memory(project):
     project.replace("scripts/index_clip.py", "as log:", "as log:\n    bytearray(2**62)")
     done = project.run("results/clips/tiny/tower.json", check=False)
@@ -288,6 +297,7 @@ def test_full_disk(mounted):
 
 
 @pytest.mark.parametrize("there, words", [(True, "Write-protected output files"), (False, "Read-only file system")])
+@pytest.mark.slow
 def test_write_protected_results(mounted, there, words):
     project, mount = mounted
     target = "results/clips/tiny/tower.json"
@@ -318,7 +328,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_slow(NAMES))
 def test_unsafe_clip_names_are_refused(project, name):
     project.config["datasets"]["tiny"]["test"] = [name]
     if "/" not in name and name != "..":
@@ -331,6 +341,7 @@ def test_unsafe_clip_names_are_refused(project, name):
 UNUSUAL = ["a  b", "été 夜", "=:@!~+()^"]
 
 
+@pytest.mark.slow
 def test_unusual_clip_names_reach_submitted_jobs(project):
     for name in UNUSUAL:
         shutil.copytree(project.path / "tests/clips/tower", project.path / "tests/clips" / name)
@@ -341,6 +352,7 @@ def test_unusual_clip_names_reach_submitted_jobs(project):
     assert all((project.path / target).exists() for target in targets)
 
 
+@pytest.mark.slow
 def test_unusual_clip_names_work(finished, copy_of):
     project, names = copy_of(finished), UNUSUAL
     for name in names:
@@ -355,15 +367,15 @@ def test_unusual_clip_names_work(finished, copy_of):
 
 @pytest.mark.parametrize(
     "keys, value",
-    [
+    mostly_slow([
         (("datasets", "tiny", "path"), "tests/clips; touch pwned"),
         (("datasets", "tiny", "path"), "$(touch pwned)"),
         (("seed",), "; touch pwned"),
         (("experiments", "a; touch pwned"), {}),
         (("datasets", "../out"), {"source": "folder", "path": "tests/clips"}),
         (("defaults", "degradation"), "cv2; touch pwned"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_values_are_never_run(project, keys, value):
     node = project.config
     for key in keys[:-1]:
@@ -374,6 +386,7 @@ def test_values_are_never_run(project, keys, value):
     assert not (project.path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_yaml_tags_are_never_run(project):
     arguments = project.command("-n")
     project.replace("config.yaml", "seed: 1", "seed: !!python/object/apply:os.system ['touch pwned']")
@@ -389,14 +402,14 @@ def plan(project, *arguments):
 
 @pytest.mark.parametrize(
     "data, sentence",
-    [
+    mostly_slow([
         (b"seed: 1\nexperiments: {a: [}\n", "config/config.yaml: line 2: "),
         (b"seed: 1\nseed: 2\n", "config/config.yaml: line 2: 'seed' stands twice; rename one."),
         (b"seed: !mine 1\n", "config/config.yaml: line 1: could not determine a constructor for the tag '!mine'."),
         ("seed: 1\n".encode("utf-16"), "config/config.yaml: cannot be read ('utf-8' codec"),
         (None, "config/config.yaml: cannot be read ([Errno 2] No such file"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_default_config_that_cannot_be_read_is_one_sentence(project, data, sentence):
     path = project.path / "config/config.yaml"
     path.unlink()
@@ -414,6 +427,7 @@ def test_single_keys_lie_over_the_default_config(project):
     assert done.returncode and "experiments.mine.scale is '2'; it must be one of 2, 3, 4 (it is text:" in done.stdout
 
 
+@pytest.mark.slow
 def test_code_in_a_model_file_is_never_run(finished, copy_of, tmp_path):
     """A .keras file with a Lambda layer, whose code is in the file, as the weights to start from."""
     project = copy_of(finished)
@@ -432,6 +446,7 @@ def test_code_in_a_model_file_is_never_run(finished, copy_of, tmp_path):
     assert "evil.keras: is not a Keras model that can be read" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_start_that_is_not_there_is_named(project):
     project.config["experiments"]["single"]["start"] = "../nowhere.keras"
     done = project.run("-n", check=False)

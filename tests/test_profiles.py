@@ -10,7 +10,7 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, mostly_slow
 
 PROFILES = sorted(path.name for path in (ROOT / "profiles").iterdir())
 
@@ -29,7 +29,7 @@ def no_scheduler(tmp_path):
     return str(folder)
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", mostly_slow(PROFILES))
 def test_plans_without_a_scheduler(project, no_scheduler, name):
     assert shutil.which("sbatch", path=no_scheduler) is None
     output = project.run("-n", "--workflow-profile", f"profiles/{name}", PATH=no_scheduler).stdout
@@ -64,6 +64,7 @@ def test_groups_are_of_rules_that_exist(project):
         assert set(profile(name)["group-components"]) == set(profile(name)["groups"].values())
 
 
+@pytest.mark.slow
 def test_groups_spare_submissions(project):
     clips = [f"clip{i:02}" for i in range(60)]
     frame = next((project.path / "tests/clips/harbour").iterdir())

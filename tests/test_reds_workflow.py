@@ -139,6 +139,7 @@ def whole(archives, tmp_path_factory):
     return project
 
 
+@pytest.mark.slow
 def test_archives_are_fetched_once_and_read_in_place(whole, archives):
     for path in archives.iterdir():
         assert whole.sent[f"/cdn/{path.name}"] == path.stat().st_size
@@ -155,6 +156,7 @@ def test_archives_are_fetched_once_and_read_in_place(whole, archives):
     assert (ours["degradation"], official["degradation"]) == ("bicubic", "given (bicubic)")
 
 
+@pytest.mark.slow
 def test_what_has_been_fetched_is_never_fetched_again(whole, copy_of):
     project = copy_of(whole)
     for path in (project.path / "data/reds").iterdir():
@@ -169,6 +171,7 @@ def test_what_has_been_fetched_is_never_fetched_again(whole, copy_of):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_lr_frames_are_compared(whole, copy_of):
     project = copy_of(whole)
     project.run("results/lr/given_x4/val_001.csv")
@@ -199,6 +202,7 @@ def test_single_clips_transfer_nothing_else(project, server):
     assert project.planned("results/psnr.csv") == {}
 
 
+@pytest.mark.slow
 def test_path_is_only_read(project, archives, tmp_path):
     """An archive and an unpacked tree of the same clips give the same scores, and stay as they are."""
     (tmp_path / "packed").mkdir()
@@ -240,6 +244,7 @@ def refuse(project, *arguments):
     return {str(log.relative_to(project.path / "results/logs")): log.read_text().splitlines()[-1] for log in logs}
 
 
+@pytest.mark.slow
 def test_bad_downloads_are_refused_in_a_sentence(project, server, archives):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # never listens
@@ -259,6 +264,7 @@ def test_bad_downloads_are_refused_in_a_sentence(project, server, archives):
     assert list((project.path / "data/reds").glob("*.zip")) == []
 
 
+@pytest.mark.slow
 def test_failed_download_goes_on_where_it_stopped(project, server):
     on_reds(project, {"archives": facts(server)})
     size = len(server.files["train_sharp.zip"].data)
@@ -300,6 +306,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_bad_clips_are_refused_in_a_sentence(project, tmp_path):
     folder = spoiled(tmp_path / "spoiled")
     with RedsServer({path.name: path for path in folder.iterdir()}) as server:
@@ -312,6 +319,7 @@ def test_bad_clips_are_refused_in_a_sentence(project, tmp_path):
     assert [path.name for path in kept.iterdir()] == ["00000000.png"]
 
 
+@pytest.mark.slow
 def test_bad_archives_are_refused_in_place(project, tmp_path):
     folder = spoiled(tmp_path / "spoiled")
     before = snapshot(folder)
@@ -322,6 +330,7 @@ def test_bad_archives_are_refused_in_place(project, tmp_path):
     assert snapshot(folder) == before
 
 
+@pytest.mark.slow
 def test_a_failed_clip_is_missing_from_the_table_and_no_other(project, archives, tmp_path):
     folder = tmp_path / "REDS"
     shutil.copytree(archives, folder)
@@ -389,7 +398,9 @@ def test_all_of_reds_is_planned(project, split, train, test):
     assert planned["fetch_reds"] == len({"official": ["train", "val"], "reds4": ["train"]}[split])
 
 
-@pytest.mark.parametrize(("train", "test"), [(6, 3), pytest.param(240, 30, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("train", "test"), [pytest.param(6, 3, marks=pytest.mark.slow), pytest.param(240, 30, marks=pytest.mark.long)]
+)
 def test_all_of_a_simulated_reds_runs_in_little_memory(project, tmp_path, train, test):
     zipped(tmp_path / "REDS/train_sharp.zip", members_of("train_sharp", range(train)))
     zipped(tmp_path / "REDS/val_sharp.zip", members_of("val_sharp", range(test)))

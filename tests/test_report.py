@@ -375,6 +375,10 @@ def test_the_commit_and_whether_the_tree_is_clean(tmp_path):
     assert provenance.git_state(tmp_path) == {"commit": git(tmp_path, "rev-parse", "HEAD"), "clean": True}
     (tmp_path / "a").write_text("2")
     assert provenance.git_state(tmp_path)["clean"] is False
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/psnr.csv").write_text("1")
+    assert provenance.git_state(tmp_path)["clean"] is True
     (tmp_path / "inside").mkdir()
     assert provenance.git_state(tmp_path / "inside") is None  # another project's commit says nothing about this one
 

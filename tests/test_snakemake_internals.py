@@ -11,7 +11,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "rules"))
 import snakemake_internals as internals
 
-VERSIONS = ["oldest", "newest"]
+VERSIONS = [pytest.param("oldest", marks=pytest.mark.slow), "newest"]
 SNAKEFILE = """
 import snakemake_internals as internals
 from pathlib import Path
@@ -87,6 +87,7 @@ def snakemake(request, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_versions_are_those_that_the_workflow_allows():
     for version, pattern, file in (
         ("oldest", r'min_version\("([\d.]+)"\)', "Snakefile"),
@@ -100,6 +101,7 @@ def test_the_versions_are_those_that_the_workflow_allows():
         assert found.stdout.strip() == allowed
 
 
+@pytest.mark.slow
 def test_the_oldest_runs_the_workflow(project):
     done = project.run("results/clips/tiny/tower.json", PYTHONPATH=packages("oldest"), check=False)
     assert done.returncode == 0, done.stdout
@@ -144,6 +146,7 @@ def test_what_follows_a_failed_job_is_unfinished(snakemake):
     assert status == 0 and "rule first:" in said and "rule last:" in said
 
 
+@pytest.mark.slow
 def test_jobs_submitted_are_noted_until_the_run_ends(snakemake):
     status, said = snakemake("other")
     assert status == 0 and "submitting False" in said

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Project, mostly_slow
 
 from config import describe
 from deepsr.data.sequence import Sequence, read_index
@@ -68,6 +68,7 @@ def test_shards_hold_the_drafts_of_the_chosen_patches(finished, monkeypatch):
         assert validation == held_out
 
 
+@pytest.mark.slow
 def test_frames_that_were_trained_on_are_not_scored_under_another_name(finished, copy_of):
     project = copy_of(finished)
     shutil.copytree(ROOT / "tests/clips/harbour", project.path / "mine/holiday")
@@ -85,6 +86,7 @@ def test_second_run_has_nothing_to_do(finished):
     assert finished.planned() == {}
 
 
+@pytest.mark.slow
 def test_fresh_copy_gives_the_same_bytes(finished, project):
     project.run("results/psnr.csv", "--cores", "1")
     for file in ("results/psnr.csv", "results/experiments/deepsr/model.onnx"):
@@ -95,10 +97,12 @@ LATER = {"export_network", "evaluate_clip", "collect_psnr"}
 TRAINED = {"train_network"} | LATER
 
 
-def rules(project, *arguments):
+DRAWN = ("plot_", "make_report", "write_provenance", "all")
+
+
+def rules(project):
     """Rules that a dry run would run, but those that only draw what has changed."""
-    drawn = {"all"} | {rule for rule in project.planned() if rule.startswith(("plot_", "make_", "write_", "gather_"))}
-    return set(project.planned("results/psnr.csv", *arguments)) - (drawn - {"make_drafts"})
+    return {rule for rule in project.planned() if not rule.startswith(DRAWN)}
 
 
 def edit_config(*keys, value):
@@ -178,8 +182,6 @@ EDITS = {
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
-    "a network added": (edit_code("deepsr/networks/registry.py", '"srcnn"', '"mine", "srcnn"'), set()),
-    "another model's code": (edit_code("deepsr/networks/srcnn.py", "64, 9", "32, 9"), set()),
     "predictor code": (
         edit_code("deepsr/networks/chain_tiles.py", "ROWS = 24", "ROWS = 32"),
         {"evaluate_clip", "collect_psnr"},
@@ -192,8 +194,6 @@ EDITS = {
         edit_code("deepsr/evaluate/metrics.py", "0.03 * peak", "0.04 * peak"),
         {"evaluate_clip", "collect_psnr"},
     ),
-    "comment": (edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"), set()),
-    "docstring": (edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'), set()),
     "script": (
         edit_code("scripts/evaluate_clip.py", "with job", "import math\n\nwith job"),
         {"evaluate_clip", "collect_psnr"},
@@ -202,11 +202,6 @@ EDITS = {
         edit_code_into_an_older_file("scripts/evaluate_clip.py", "with job", "import math\n\nwith job"),
         {"evaluate_clip", "collect_psnr"},
     ),
-    "comment in a script": (edit_code("scripts/index_clip.py", "with job", "# a comment\nwith job"), set()),
-    "scripts touched": (touch("scripts/*.py"), set()),
-    "code touched": (touch("deepsr/**/*.py"), set()),
-    "rules touched": (touch("rules/*.smk"), set()),
-    "frames touched": (touch("tests/clips/*/*.png"), set()),
     "copied": (lambda project: None, set()),  # with other inodes and times of change
     "folder swapped": (swap_folder, {"index_clip", "evaluate_clip", "collect_psnr"}),
     "link turned": (turn_a_link, {"index_clip", "evaluate_clip", "collect_psnr"}),
@@ -215,6 +210,27 @@ EDITS = {
 }
 
 
+HARMLESS = [  # to all of which nothing runs again
+    edit_code("deepsr/networks/registry.py", '"srcnn"', '"mine", "srcnn"'),
+    edit_code("deepsr/networks/srcnn.py", "64, 9", "32, 9"),
+    edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"),
+    edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'),
+    edit_code("scripts/index_clip.py", "with job", "# a comment\nwith job"),
+    touch("scripts/*.py"),
+    touch("deepsr/**/*.py"),
+    touch("rules/*.smk"),
+    touch("tests/clips/*/*.png"),
+]
+
+
+def test_edits_that_change_no_result_rerun_nothing(finished, copy_of):
+    copy = copy_of(finished)
+    for change in HARMLESS:
+        change(copy)
+    assert rules(copy) == set()
+
+
+@pytest.mark.slow
 def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
     copy = copy_of(finished)
     replace_frame_by_older(copy)
@@ -223,6 +239,7 @@ def test_frames_replaced_by_older_files_are_noticed_once(finished, copy_of):
     assert copy.planned("results/psnr.csv") == {}
 
 
+@pytest.mark.slow
 def test_frames_may_be_called_as_people_like(finished, copy_of):
     copy = copy_of(finished)
     for i, path in enumerate(sorted((copy.path / "tests/clips/tower").iterdir())):
@@ -232,6 +249,7 @@ def test_frames_may_be_called_as_people_like(finished, copy_of):
     assert (copy.path / "results/psnr.csv").read_bytes() == (finished.path / "results/psnr.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_video_replaced_by_an_older_file_is_noticed_once(project):
     video, plan = project.path / "videos/holiday.avi", "results/videos/holiday.json"
     video.parent.mkdir()
@@ -244,6 +262,7 @@ def test_a_video_replaced_by_an_older_file_is_noticed_once(project):
         assert project.planned(plan) == {}
 
 
+@pytest.mark.slow
 def test_a_video_is_enlarged_and_a_gpu_that_is_not_there_is_missed(finished, copy_of):
     """By the network that is there: a GPU, had or not, is no reason to train again."""
     copy = copy_of(finished)
@@ -264,12 +283,12 @@ def test_a_video_is_enlarged_and_a_gpu_that_is_not_there_is_missed(finished, cop
 
 @pytest.mark.parametrize(
     "keys, value, words",
-    [
+    mostly_slow([
         (("experiments", "single", "start"), "deepsrr", "start is deepsrr, neither an experiment nor a file; did you mean"),
         (("experiments", "single", "start"), "gone.keras", "experiments.single.start is gone.keras, neither"),
         (("experiments", "single", "start"), "single", "experiments.single.start goes in a circle (single from single)"),
         (("datasets", "tiny", "lr"), "gone", "gone/harbour: there is no such folder"),
-    ],
+    ]),
 )  # fmt: skip
 def test_what_is_missing_is_named_when_there_are_results_too(finished, copy_of, keys, value, words):
     """Snakemake would take what an earlier run made for source files, and have nothing to do."""
@@ -279,6 +298,7 @@ def test_what_is_missing_is_named_when_there_are_results_too(finished, copy_of, 
     assert done.returncode and words in done.stdout and "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_link_to_a_frame_that_is_gone_is_named(finished, copy_of):
     copy = copy_of(finished)
     frame = copy.path / "tests/clips/tower/03.png"
@@ -288,12 +308,15 @@ def test_a_link_to_a_frame_that_is_gone_is_named(finished, copy_of):
     assert done.returncode and "tests/clips/tower/03.png: is no file, or a link" in done.stdout
 
 
-@pytest.mark.parametrize("target", ["experiments/nope/model.keras", "clips/nope/tower.json", "lr/nope_x4/tower.csv"])
+@pytest.mark.parametrize(
+    "target", mostly_slow(["experiments/nope/model.keras", "clips/nope/tower.json", "lr/nope_x4/tower.csv"])
+)
 def test_names_that_nobody_knows(finished, target):
     done = finished.run("-n", f"results/{target}", check=False)
     assert done.returncode and "Traceback" not in done.stdout and f"No rule to produce results/{target}" in done.stdout
 
 
+@pytest.mark.slow
 def test_deleted_pictures_are_made_again_for_the_report(finished, copy_of):
     copy = copy_of(finished)
     shutil.rmtree(copy.path / "results/experiments/single/tiny/tower")
@@ -301,13 +324,17 @@ def test_deleted_pictures_are_made_again_for_the_report(finished, copy_of):
     assert {"evaluate_clip", "make_report"} <= set(copy.planned("results/report.html"))
 
 
+@pytest.mark.slow
 def test_results_without_snakemakes_record_are_told(finished, copy_of):
     copy = copy_of(finished)
     shutil.rmtree(copy.path / ".snakemake")
     assert "but not .snakemake/, which records" in copy.run("-n").stdout
 
 
-@pytest.mark.parametrize("edit", EDITS)
+ALWAYS = ("epochs", "evaluation", "draft code", "script, older", "copied", "folder swapped")
+
+
+@pytest.mark.parametrize("edit", mostly_slow(sorted(EDITS, key=lambda edit: edit not in ALWAYS), len(ALWAYS)))
 def test_an_edit_reruns_what_depends_on_it(finished, copy_of, edit):
     change, expected = EDITS[edit]
     copy = copy_of(finished)
@@ -315,12 +342,13 @@ def test_an_edit_reruns_what_depends_on_it(finished, copy_of, edit):
     assert rules(copy) == expected
 
 
+@pytest.mark.slow
 def test_plot_style_redraws_the_figures_only(finished, copy_of):
     copy = copy_of(finished)
     copy.config["figures"] = {"dpi": 60}
     planned = set(copy.planned()) - {"all"}
     assert planned
-    assert all(rule.startswith(("plot_", "make_report", "write_", "gather_")) for rule in planned)
+    assert all(rule.startswith(DRAWN) for rule in planned)
 
 
 def test_a_clip_added_runs_its_jobs_and_the_table(finished, copy_of):
@@ -336,6 +364,7 @@ def test_a_clip_added_runs_its_jobs_and_the_table(finished, copy_of):
     assert (jobs["index_clip"], jobs["choose_patches"], jobs["make_drafts"], jobs["train_network"]) == (1, 1, 3, 3)
 
 
+@pytest.mark.slow
 def test_an_experiment_added_computes_nothing_twice(finished, copy_of):
     copy = copy_of(finished)
     copy.config["experiments"]["longer"] = {"drafts": {"kind": "bicubic"}, "training": {"epochs": 3}}
@@ -347,6 +376,7 @@ def test_an_experiment_added_computes_nothing_twice(finished, copy_of):
     }
 
 
+@pytest.mark.slow
 def test_a_data_set_added_scores_the_trained_network(finished, copy_of):
     copy = copy_of(finished)
     shutil.copytree(copy.path / "tests/clips/tower", copy.path / "mine/my clip ü")
@@ -359,6 +389,7 @@ def test_a_data_set_added_scores_the_trained_network(finished, copy_of):
     assert mine["psnr_deepsr"] == table.loc[("single", "tiny", "tower")]["psnr_deepsr"]
 
 
+@pytest.mark.slow
 def test_starting_from_another_experiment(finished, copy_of):
     copy = copy_of(finished)
     copy.config["experiments"]["more"] = {"drafts": {"kind": "bicubic"}, "start": "single", "training": {"epochs": 0}}
@@ -369,7 +400,7 @@ def test_starting_from_another_experiment(finished, copy_of):
 
 @pytest.mark.parametrize(
     "edit, words",
-    [
+    mostly_slow([
         (edit_config("defaults", "training", "learning_rat", value=0.1), "learning_rat is not a known key; did you mean"),
         (edit_config("defaults", "training", "learning_rate", value="1e-4"), "write numbers as 1.0e-4"),
         (edit_config("defaults", "scale", value=5), "defaults.scale is 5; it must be one of 2, 3, 4"),
@@ -378,7 +409,7 @@ def test_starting_from_another_experiment(finished, copy_of):
         (edit_config("datasets", "tiny", "test", value=["harbour"]), "trains on and scores harbour"),
         (edit_config("experiments", "single", "score", value=["other"]), "names the data set 'other'"),
         (edit_config("experiments", "../evil", value={}), "may only hold letters, digits"),
-    ],
+    ], 2),
 )  # fmt: skip
 def test_bad_config_is_one_sentence(project, edit, words):
     edit(project)
@@ -388,6 +419,7 @@ def test_bad_config_is_one_sentence(project, edit, words):
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_experiment_given_twice(project):
     project.command()
     text = (project.path / "config.yaml").read_text()
@@ -435,7 +467,7 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("spoil", BAD_FILES)
+@pytest.mark.parametrize("spoil", mostly_slow(BAD_FILES))
 def test_bad_input_is_one_sentence(project, spoil):
     spoil(project)
     # An address where nothing listens stands for a machine without a network.
@@ -447,10 +479,8 @@ def test_bad_input_is_one_sentence(project, spoil):
     assert not (project.path / "results/psnr.csv").exists()
 
 
-@pytest.mark.parametrize("config", SHIPPED, ids=str)
+@pytest.mark.parametrize("config", mostly_slow(SHIPPED, 2), ids=str)
 def test_shipped_configs_can_be_planned(tmp_path, config):
-    from conftest import Project
-
     project = Project(tmp_path / "project")
     done = project.execute([*project.command("-n"), "results/psnr.csv", "--configfile", str(ROOT / config)])
     assert done.returncode == 0, done.stdout

@@ -17,7 +17,9 @@ def git_state(root=ROOT):
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != Path(root).resolve():
             return None
-        return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not _git(root, "status", "--porcelain")}
+        # Of results/ and data/ git has a README only; who deletes the folders changes no code.
+        changed = _git(root, "status", "--porcelain", "--", ".", ":!results", ":!data")
+        return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not changed}
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -19,6 +19,8 @@ SCRIPT = Path(__file__).with_name("local_slurm.sh")
 SLURM = ("--workflow-profile", "profiles/slurm", "--cores", "4", "--slurm-init-seconds-before-status-checks", "2")
 GENERIC = ("--workflow-profile", "profiles/generic", "--cores", "4")
 
+pytestmark = pytest.mark.slow
+
 
 def slurm(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
