@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import mean
 
-from process import CPUS, EXPERIMENTS, ROOT, STARTED, experiment, run, steady, timed
+from process import CPUS, ROOT, STARTED, experiment, run, steady, timed
 
 JOBS = 8  # evaluation jobs at once
 FRAMES, PER_FRAME = 1000, 10  # frames of 720p, and patches cut from each
@@ -97,11 +97,11 @@ def job_ours(folder):
     from deepsr.networks.inference import Predictor, predict_frame
 
     cv2.setNumThreads(1)
-    settings = experiment("windows", EXPERIMENTS)
+    settings = experiment("windows")
     clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
     drafts = Drafts(settings["drafts"], 4, "bicubic", clip.lr_luma, len(clip))
     t = 7  # with neighbours on both sides
-    predicted = predict_frame(Predictor(folder / "windows_x4.onnx", threads=1), drafts[t])
+    predicted = predict_frame(Predictor(folder / "windows.onnx", threads=1), drafts[t])
     score_frame(clip.hr(t), clip.lr(t), predicted, 4, "bicubic", **settings["evaluation"])
     return {"seconds": time.time() - STARTED}
 

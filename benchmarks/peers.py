@@ -5,7 +5,7 @@ from statistics import mean
 
 import cv2
 import numpy as np
-from process import CPUS, EXPERIMENTS, steady
+from process import CPUS, config, steady
 
 PEERS = "espcn", "fsrcnn", "lapsrn", "edsr"  # dnn_superres tells by these names what a network's input and output are
 
@@ -27,14 +27,13 @@ def peer(path, name):
 
 def speed(folder, name):
     """A colour frame of 320x180 to 720p; and the PSNR, dB, of bicubic and the peer by each degradation."""
-    from deepsr import settings
     from deepsr.video.decode import read_frames
 
     cv2.setNumThreads(CPUS)
     network = peer(folder / f"{name}.pb", name)
     frame = next(read_frames(folder / "lr.mp4", None, 0, [])).to_ndarray(format="bgr24")
     found = {"seconds": steady(network.upsample, frame)}
-    clips = settings.load_yaml(EXPERIMENTS)["datasets"]["demo"]["test"]
+    clips = config()["datasets"]["demo"]["test"]
     for degradation in ("cv2", "bicubic"):
         scores = [score(network, folder / f"{clip}.json", degradation) for clip in clips]
         found[f"{degradation}_enlarged"], found[f"{degradation}_peer"] = (mean(side) for side in zip(*scores, strict=True))

@@ -12,9 +12,9 @@ import baseline
 import cv2
 import onnx
 from article import FRAMES
-from process import CPUS, EXPERIMENTS, ROOT, experiment
+from process import CPUS, ROOT, experiment
 from rows import BASELINE_FRAMES
-from upscaling import CLIP_FRAMES, VIDEO_FRAMES
+from upscaling import CLIP_FRAMES, EXPERIMENTS, VIDEO_FRAMES
 
 from deepsr.data import demo
 from deepsr.data.degradation import degrade
@@ -81,16 +81,15 @@ def write_video(path, frames):
 
 
 def networks(folder):
-    """The article's network, as Keras and as ONNX file, and those of experiments.yaml at x4 and x2, with random weights."""
+    """Networks with random weights: the article's, as Keras and as ONNX file, and the compared experiments'."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
     model = baseline.network()
     model.save(folder / "network.keras")
     onnx.save(to_onnx(model, {"network": "deepsr"}), folder / "network.onnx")
-    for name in ("windows", "deepsr", "fast"):
-        settings = experiment(name, EXPERIMENTS)
-        for scale in (2, 4):
-            model = network(settings["network"]).build(n_drafts(settings["drafts"]), scale)
-            onnx.save(to_onnx(model, {"network": settings["network"]}), folder / f"{name}_x{scale}.onnx")
+    for name in EXPERIMENTS:
+        settings = experiment(name)
+        model = network(settings["network"]).build(n_drafts(settings["drafts"]), settings["scale"])
+        onnx.save(to_onnx(model, {"network": settings["network"]}), folder / f"{name}.onnx")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ sys.path.insert(0, str(ROOT))
 from deepsr.cpus import cpus  # noqa: E402
 
 CPUS = cpus()
-EXPERIMENTS = Path(__file__).with_name("experiments.yaml")
 STARTED = float(os.environ.get("STARTED", time.time()))  # when this process was started, in seconds since the epoch
 
 
@@ -52,12 +51,20 @@ def steady(function, *args):
     return median([timed(function, *args) for _ in range(5)][2:])
 
 
-def experiment(name, path=ROOT / "config/config.yaml"):
-    """The settings of an experiment of a config, by default of the default one."""
+def config():
+    """The default config, with the experiments of experiments.yaml."""
     from deepsr import settings
 
-    config = settings.load_yaml(path)
-    return settings.complete(config, settings.load_yaml(ROOT / "config/config.schema.yaml"))["experiments"][name]
+    config = settings.load_yaml(ROOT / "config/config.yaml")
+    config["experiments"] |= settings.load_yaml(Path(__file__).with_name("experiments.yaml"))
+    return config
+
+
+def experiment(name):
+    """The settings of one of its experiments."""
+    from deepsr import settings
+
+    return settings.complete(config(), settings.load_yaml(ROOT / "config/config.schema.yaml"))["experiments"][name]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What is measured of enlarging (process.py): the experiments of experiments.yaml, on videos that prepare.py made.
+"""What is measured of enlarging (process.py): experiments, by name, on videos that prepare.py made.
 
-`fast` and the new drafts of `deepsr` are compared with `windows`, the default config's `deepsr` of before.
+`fast` and `deepsr` are compared with `windows`, which was `deepsr` before (experiments.yaml).
 """
 
 import shutil
@@ -11,8 +11,9 @@ from functools import partial
 
 import yaml
 from article import prediction
-from process import CPUS, EXPERIMENTS, ROOT, experiment, steady, timed
+from process import CPUS, ROOT, config, experiment, steady, timed
 
+EXPERIMENTS = "windows", "deepsr", "fast", "windows_x2", "fast_x2"
 CLIP_FRAMES = 96  # of lr.mp4, 320x180: three blocks of recurrent drafts, so that the one in the middle has both run-ins
 BLOCK = range(32, 64)  # that block
 VIDEO_FRAMES = 50  # of pal.mp4, 720x576: two seconds
@@ -22,7 +23,7 @@ def network(folder, name):
     """The network of a 720p frame."""
     from deepsr.drafts.ensemble import n_drafts
 
-    return {"seconds": steady(*prediction(folder / f"{name}_x4.onnx", n_drafts(experiment(name, EXPERIMENTS)["drafts"])))}
+    return {"seconds": steady(*prediction(folder / f"{name}.onnx", n_drafts(experiment(name)["drafts"])))}
 
 
 def drafts(folder, name):
@@ -34,7 +35,7 @@ def drafts(folder, name):
 
     cv2.setNumThreads(CPUS)
     frames = [planes(frame, full_range=True)[0] for frame in read_frames(folder / "lr.mp4", None, 0, [])]
-    found = Drafts(experiment(name, EXPERIMENTS)["drafts"], 4, "bicubic", frames.__getitem__, len(frames))
+    found = Drafts(experiment(name)["drafts"], 4, "bicubic", frames.__getitem__, len(frames))
     return {"seconds": timed(lambda: [found[t].shape for t in BLOCK]) / len(BLOCK)}
 
 
@@ -50,8 +51,8 @@ def frame(folder, name, frames):
     from deepsr.video.examine import plan_video
 
     cv2.setNumThreads(CPUS)
-    settings = {key: experiment(name, EXPERIMENTS)[key] for key in ("scale", "degradation", "drafts")}
-    settings["predict"] = partial(predict_frame, Predictor(folder / f"{name}_x4.onnx", CPUS))
+    settings = {key: experiment(name)[key] for key in ("scale", "degradation", "drafts")}
+    settings["predict"] = partial(predict_frame, Predictor(folder / f"{name}.onnx", CPUS))
     plan = replace(plan_video(folder / "lr.mp4"), cuts=())
     part, parts = BLOCK.start // int(frames), plan.frames // int(frames)
     output = folder / f"{name}.mp4"
@@ -72,13 +73,12 @@ def video(folder, name, frames):
     shutil.rmtree(project, ignore_errors=True)
     model = project / "results" / "experiments" / name / "model.onnx"
     model.parent.mkdir(parents=True)
-    shutil.copy(folder / f"{name}_x2.onnx", model)
-    config = yaml.safe_load(EXPERIMENTS.read_text())
-    config["defaults"]["scale"] = 2
-    config["videos"] = {"files": {"pal": str(folder / f"pal_{frames}.mp4")}, "experiments": [name]}
+    shutil.copy(folder / f"{name}.onnx", model)
+    settings = config()
+    settings["videos"] = {"files": {"pal": str(folder / f"pal_{frames}.mp4")}, "experiments": [name]}
     if frames < VIDEO_FRAMES:
-        config["videos"]["parts"] = 1
-    (project / "config.yaml").write_text(yaml.safe_dump(config))
+        settings["videos"]["parts"] = 1
+    (project / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "snakemake", "results/videos/pal_x2.mp4", "--cores", str(CPUS)]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", project, "--configfile", project / "config.yaml"]
     command += ["--allowed-rules", "plan_video", "upscale_part", "join_parts"]  # the network is there, and not trained
