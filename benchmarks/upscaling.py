@@ -61,10 +61,11 @@ def frame(folder, name, frames):
 
 
 def video(folder, name, frames):
-    """Two seconds of 720x576 to x2 through the workflow, in as many parts as the config says; memory is the largest job's.
+    """Two seconds of 720x576 to x2 through the workflow, in two parts; memory is the largest job's.
 
-    frames: how many are really enlarged, from the first on. If fewer than all, as one part; the time of its job is then
-    multiplied by what is missing, that of Snakemake, of the plan and of joining is not.
+    Parts of 25 frames stand for ten seconds in the default's eight parts of 31. frames: how many are really enlarged,
+    from the first on. If fewer than all, as one part; the time of its job is then multiplied by what is missing, that of
+    Snakemake, of the plan and of joining is not.
     """
     from deepsr.report.page import read_benchmarks
 
@@ -75,9 +76,8 @@ def video(folder, name, frames):
     model.parent.mkdir(parents=True)
     shutil.copy(folder / f"{name}.onnx", model)
     settings = config()
-    settings["videos"] = {"files": {"pal": str(folder / f"pal_{frames}.mp4")}, "experiments": [name]}
-    if frames < VIDEO_FRAMES:
-        settings["videos"]["parts"] = 1
+    parts = 2 if frames == VIDEO_FRAMES else 1
+    settings["videos"] = {"files": {"pal": str(folder / f"pal_{frames}.mp4")}, "experiments": [name], "parts": parts}
     (project / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "snakemake", "results/videos/pal_x2.mp4", "--cores", str(CPUS)]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", project, "--configfile", project / "config.yaml"]
