@@ -1,4 +1,4 @@
-"""Make what the measurements need: `python prepare.py FOLDER`. FOLDER gets the demo clips and frames made from them."""
+"""Make what the measurements need: the demo clips, what is made of them, and networks. `python prepare.py FOLDER`"""
 
 import json
 import os
@@ -7,12 +7,17 @@ import sys
 from itertools import cycle
 from pathlib import Path
 
+import av
 import baseline
 import cv2
 import onnx
-from measure import CPUS, FRAMES, ROOT, experiment
+from article import FRAMES
+from process import CPUS, ROOT, experiment
+from rows import BASELINE_FRAMES
+from upscaling import CLIP_FRAMES, EXPERIMENTS, VIDEO_FRAMES
 
 from deepsr.data import demo
+from deepsr.data.degradation import degrade
 from deepsr.data.frames import index_images, list_members, write_clip
 from deepsr.drafts.ensemble import n_drafts
 from deepsr.networks import network
@@ -57,19 +62,39 @@ def write_index(path, container, members):
     path.write_text(json.dumps(index_images(container, members)))
 
 
+def videos(folder):
+    """Videos of the first frames: of 320x180, made small, and of 720x576, cut out, in the lengths that are measured."""
+    frames = [cv2.imread(str(folder / "frames" / f"{i:08d}.png")) for i in range(CLIP_FRAMES)]
+    write_video(folder / "lr.mp4", [degrade(frame, 4, "bicubic") for frame in frames])
+    for number in (BASELINE_FRAMES, VIDEO_FRAMES):
+        write_video(folder / f"pal_{number}.mp4", [frame[:576, :720] for frame in frames[:number]])
+
+
+def write_video(path, frames):
+    """H.264 of 25 frames a second of frames, uint8 (h, w, 3), BGR."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "16"})
+        stream.height, stream.width = frames[0].shape[:2]
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "bgr24").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+
+
 def networks(folder):
-    """The article's network with random weights, as Keras and as ONNX file, and that of the default's motion drafts."""
+    """Networks with random weights: the article's, as Keras and as ONNX file, and the compared experiments'."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before Keras is imported
     model = baseline.network()
     model.save(folder / "network.keras")
-    facts = {"network": "deepsr"}
-    onnx.save(to_onnx(model, facts), folder / "network.onnx")
-    motion = network("deepsr").build(n_drafts(experiment("deepsr")["drafts"]), 4)
-    onnx.save(to_onnx(motion, facts), folder / "motion.onnx")
+    onnx.save(to_onnx(model, {"network": "deepsr"}), folder / "network.onnx")
+    for name in EXPERIMENTS:
+        settings = experiment(name)
+        model = network(settings["network"]).build(n_drafts(settings["drafts"]), settings["scale"])
+        onnx.save(to_onnx(model, {"network": settings["network"]}), folder / f"{name}.onnx")
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     clips(folder)
     frames(folder)
+    videos(folder)
     networks(folder)

@@ -1,27 +1,18 @@
-"""One measurement in a process of its own: `python measure.py MEASUREMENT FOLDER STARTED`; its result is JSON on stdout.
+"""What is measured beside the article's way of `baseline`: each row's two sides, and what a processor can do (process.py).
 
-MEASUREMENT is a function of this module and its arguments, "training_ours" or "training_ours gpu"; without the word gpu
-none is seen. FOLDER is what prepare.py made; STARTED is when this process was started, in seconds since the epoch. The
-result holds seconds (or a rate) and peak_mb, the process's peak memory.
+They give seconds, or a rate. `folder` is what prepare.py made; device is "cpu" or "gpu".
 """
 
 import json
-import os
-import resource
 import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from process import CPUS, ROOT, STARTED, experiment, run, steady, timed
 
-from deepsr.cpus import cpus  # noqa: E402
-
-CPUS = cpus()
 JOBS = 8  # evaluation jobs at once
 FRAMES, PER_FRAME = 1000, 10  # frames of 720p, and patches cut from each
 SIZE, BATCH = 50, 128  # pixels a patch is wide, patches in a training step
@@ -66,11 +57,6 @@ def inference_ours(folder, device="cpu"):
     return {"seconds": steady(*prediction(folder / "network.onnx", 4, device == "gpu"))}
 
 
-def network_ours(folder):
-    """The same with the network of the default's motion drafts, which has fewer inputs."""
-    return {"seconds": steady(*prediction(folder / "motion.onnx", len(experiment("deepsr")["drafts"]["settings"]) + 1))}
-
-
 def start_baseline(folder):
     """From the start of an evaluation job until it could predict its first frame."""
     import keras
@@ -102,7 +88,7 @@ def job_baseline(folder):
 
 
 def job_ours(folder):
-    """The same on one thread, with what the workflow's rule does beside: motion drafts, Lanczos, SSIM and colour."""
+    """The same on one thread, with what the workflow's rule does beside: drafts from a window, Lanczos, SSIM and colour."""
     import cv2
 
     from deepsr.data.sequence import Sequence
@@ -111,18 +97,18 @@ def job_ours(folder):
     from deepsr.networks.inference import Predictor, predict_frame
 
     cv2.setNumThreads(1)
-    settings = experiment("deepsr")
+    settings = experiment("windows")
     clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
     drafts = Drafts(settings["drafts"], 4, "bicubic", clip.lr_luma, len(clip))
     t = 7  # with neighbours on both sides
-    predicted = predict_frame(Predictor(folder / "motion.onnx", threads=1), drafts[t])
+    predicted = predict_frame(Predictor(folder / "windows.onnx", threads=1), drafts[t])
     score_frame(pictures_of(clip.hr(t), clip.lr(t), predicted, 4, "bicubic"), predicted, "y", 0)
     return {"seconds": time.time() - STARTED}
 
 
 def jobs_ours(folder):
     """Such jobs, all at once."""
-    return together(["job_ours"] * JOBS, folder)
+    return together(["article.job_ours"] * JOBS, folder)
 
 
 def training_baseline(folder, device="cpu"):
@@ -163,7 +149,7 @@ def patches_baseline(folder):
 
 def patches_ours(folder):
     """The same, in jobs of one clip each, as many at once as there were processors when the clips were made."""
-    return together([f"patches_part {part.stem}" for part in folder.glob("part*.json")], folder)
+    return together([f"article.patches_part {part.stem}" for part in folder.glob("part*.json")], folder)
 
 
 def patches_part(folder, part):
@@ -202,24 +188,10 @@ def article_ours(folder):
     return {"seconds": seconds, "psnr_bicubic": bicubic, "psnr_deepsr": deepsr}
 
 
-def drafts_ours(folder):
-    """The drafts of a 720p frame in the middle of a clip, by the settings of the default config."""
-    import cv2
-
-    from deepsr.data.sequence import Sequence
-    from deepsr.drafts.ensemble import Drafts
-
-    cv2.setNumThreads(CPUS)
-    clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
-    frames = [clip.lr_luma(t) for t in range(14)]
-    drafts = Drafts(experiment("deepsr")["drafts"], 4, "bicubic", frames.__getitem__, len(frames))
-    return {"seconds": median([timed(drafts.__getitem__, t) for t in range(10)][5:])}
-
-
 def workflow(folder):
     """The default run in a fresh copy of the project, one job at a time; work is what its jobs took by Snakemake's count."""
     from deepsr.data import demo
-    from deepsr.report.page import read_benchmarks
+    from deepsr.report.page import read_usage
 
     project = folder / "workflow"
     shutil.rmtree(project, ignore_errors=True)
@@ -229,7 +201,7 @@ def workflow(folder):
         shutil.copy(folder / name, project / "data" / "demo")
     command = [sys.executable, "-m", "snakemake", "--cores", "1"]
     seconds = timed(lambda: subprocess.run(command, cwd=project, stdout=sys.stderr, check=True))
-    jobs = read_benchmarks(project / "results" / "benchmarks", project / "results" / "logs")
+    jobs = read_usage(project / "results" / "logs")
     rules = jobs.groupby("rule").agg(
         jobs=("seconds", "size"), seconds=("seconds", "sum"), longest=("seconds", "max"), peak_mb=("peak_mb", "max")
     )
@@ -283,14 +255,6 @@ def train(shards, output, device="cpu", **settings):
     training.train(shards, settings, *outputs, threads=CPUS, gpus=int(device == "gpu"))
 
 
-def experiment(name):
-    """The settings of an experiment of the default config."""
-    from deepsr import settings
-
-    config = settings.load_yaml(ROOT / "config/config.yaml")
-    return settings.complete(config, settings.load_yaml(ROOT / "config/config.schema.yaml"))["experiments"][name]
-
-
 def random_drafts(number=4):
     """Drafts of a 720p frame; their values do not change the time."""
     import numpy as np
@@ -310,42 +274,8 @@ def read(path):
     return json.loads(path.read_text())
 
 
-def timed(function, *args):
-    """Seconds that a call takes."""
-    began = time.perf_counter()
-    function(*args)
-    return time.perf_counter() - began
-
-
-def steady(function, *args):
-    """Seconds that a call takes: the median of three, after two that do not count."""
-    return median([timed(function, *args) for _ in range(5)][2:])
-
-
 def together(measurements, folder):
     """Run measurements at once; memory is the sum of their peaks."""
     with ThreadPoolExecutor(len(measurements)) as pool:
         peaks = [result["peak_mb"] for result in pool.map(lambda name: run(name, folder), measurements)]
     return {"seconds": time.time() - STARTED, "peak_mb": sum(peaks)}
-
-
-def run(measurement, folder):
-    """Run one measurement in a process of its own, and give its result."""
-    command = [sys.executable, __file__, measurement, str(folder), str(time.time())]
-    return json.loads(output_of(command, quiet=measurement != "workflow").splitlines()[-1])
-
-
-def output_of(command, quiet=True):
-    """What a command prints; its stderr, such as TensorFlow's greetings, is shown if it fails or is not quiet."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True)
-    if done.returncode:
-        sys.exit(f"{done.stderr or ''}failed: {' '.join(map(str, command))}")
-    return done.stdout
-
-
-if __name__ == "__main__":
-    (function, *arguments), STARTED = sys.argv[1].split(), float(sys.argv[3])
-    if "gpu" not in arguments:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    result = globals()[function](Path(sys.argv[2]), *arguments)
-    print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, **result}))
