@@ -39,9 +39,7 @@ def test_makes_the_table(finished):
 def test_the_log_of_a_whole_run_is_short_and_ends_with_the_table(finished):
     lines = finished.said.splitlines()
     assert len(lines) <= 80
-    assert any(
-        re.fullmatch(r"\d\d:\d\d:\d\d  train_network begins, 3 in all; \d+ of 28 jobs done.*", line) for line in lines
-    )
+    assert any(re.match(r"\d\d:\d\d:\d\d  train_network begins, 3 in all; \d+ of \d+ jobs done", line) for line in lines)
     end = lines.index("Results: results/psnr.csv, results/report.html")
     assert lines[end - 7].split()[-3:] == ["psnr_bicubic", "psnr_deepsr", "gain"]
     assert [line.split()[0] for line in lines[end - 6 : end : 2]] == ["article", "deepsr", "single"]
