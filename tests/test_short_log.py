@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 sys.path.insert(0, str(ROOT / "rules"))
 import short_log
