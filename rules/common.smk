@@ -32,9 +32,9 @@ def checked(function, *args):
 
 
 ROOT = Path(deepsr.__file__).parents[1]  # of the workflow's own files; the data and results of a run may lie elsewhere
-# Of a workflow that uses this one as a module, Snakemake does not call our hooks, which note what may still use a lock.
-if not snakemake_internals.is_dry_run(workflow) and Path(workflow.basedir) == ROOT:
-    snakemake_internals.release_stale_locks()
+if not snakemake_internals.is_dry_run(workflow):
+    # Of a module Snakemake does not call the hooks; basedir is the folder of the workflow that uses it.
+    snakemake_internals.release_stale_locks(hooks=Path(workflow.basedir) == ROOT)
 
 DEFAULT_CONFIG = "config/config.yaml" if Path("config/config.yaml").exists() else str(ROOT / "config/config.yaml")
 # A config file that names its own data sets or experiments (--configfile) is used alone.

@@ -13,7 +13,7 @@ import time
 PLANNED = set()  # files that this run makes
 STARTED = time.time()
 LOOKED_AT = r"results/(psnr\.csv|report\.html|lr/.*\.csv|videos/[^/]+\.(mp4|png))"
-LONGEST_TABLE = 30  # rows that the terminal shows; of a longer one the means
+LONGEST_TABLE = 12  # rows that the terminal shows; of a longer one the means
 
 
 def tell_results():

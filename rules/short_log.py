@@ -1,17 +1,16 @@
 """What a run tells in place of Snakemake's lines about single jobs, of which it would print hundreds.
 
-A line when the first job of a rule starts, and one whenever 5% more of the work is done: their number does not grow with
-the number of jobs.
+A line when the first job of a rule starts, and one whenever a tenth more of the work is done: their number does not grow
+with the number of jobs.
 """
 
 import logging
 import time
 from collections import Counter
 
-from snakemake.logging import logger
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent, logger
 
-STEP = 0.05
+STEP = 0.1
 REPLACED = {LogEvent.JOB_STARTED, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
 
 
@@ -26,15 +25,16 @@ class ShortLog(logging.Filter):
         super().__init__()
         self.jobs, self.minutes = jobs, minutes
         self.rule_of = {}  # {id of a job that has begun: its rule}
-        self.finished = Counter()
+        self.begun, self.finished = set(), Counter()
         self.began, self.told = time.monotonic(), 0.0
 
     def filter(self, record):
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_INFO:
             rule = record.rule_name
-            if rule not in self.rule_of.values() and rule != "all":
+            if rule not in self.begun and rule != "all":
                 self.tell(f"{rule} begins, {self.jobs[rule]} in all; ")
+            self.begun.add(rule)
             self.rule_of[record.jobid] = rule
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.rule_of:
             self.finished[self.rule_of[record.job_id]] += 1

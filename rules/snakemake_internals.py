@@ -53,14 +53,15 @@ def is_dry_run(workflow):
     return workflow.output_settings.dryrun
 
 
-def release_stale_locks(folder=FOLDER):
+def release_stale_locks(hooks=True, folder=FOLDER):
     """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
 
     Hole: after a kill or a power failure every run stops until somebody gives --unlock, which can just as well unlock a
     run that is alive. Snakemake's locks are files, which outlive their run. Each run therefore also holds a share of a lock
     of the operating system's, which ends with its process: who can have that lock alone knows that the files are stale.
     On file systems that other machines may use, such locks need not reach there, and after a run that submitted jobs these
-    may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock.
+    may still be queued: nothing is removed then, and Snakemake's own sentence asks for --unlock. The same without hooks, as
+    in a module of another workflow, since Snakemake does not call `note_submission` there.
     Called before the rules are read; Snakemake locks later.
     If the locks' folder gets another name: nothing is removed, and --unlock is needed.
     """
@@ -69,7 +70,7 @@ def release_stale_locks(folder=FOLDER):
         folder.mkdir(exist_ok=True)
         file = open(folder / "alive", "a")  # noqa: SIM115 (held until this process ends)
         _held.append(file)
-        if file_system(folder) in LOCAL and not (folder / SUBMITTING.name).exists():
+        if hooks and file_system(folder) in LOCAL and not (folder / SUBMITTING.name).exists():
             with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder / "locks", ignore_errors=True)

@@ -92,7 +92,7 @@ def project(tmp_path):
 def finished(tmp_path_factory):
     """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`."""
     project = Project(tmp_path_factory.mktemp("finished") / "project")
-    project.run()
+    project.said = project.run().stdout
     return project
 
 

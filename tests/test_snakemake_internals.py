@@ -215,6 +215,17 @@ def test_locks_stay_where_another_machine_may_hold_them(here, monkeypatch, kind)
     assert lock.exists()
 
 
+def test_a_run_without_hooks_removes_no_locks_and_keeps_others_from_it(here):
+    lock = left_by_a_killed_run(here)
+    internals.release_stale_locks(hooks=False)
+    assert lock.exists()
+    internals.release_stale_locks()
+    assert lock.exists()  # a run is alive
+    internals._held.clear()
+    internals.release_stale_locks()
+    assert not lock.exists()
+
+
 def test_locks_stay_while_submitted_jobs_may_wait(here):
     lock = left_by_a_killed_run(here)
     internals.SUBMITTING.touch()

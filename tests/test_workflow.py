@@ -36,6 +36,16 @@ def test_makes_the_table(finished):
     assert gain["single"] > 0.1
 
 
+def test_the_log_of_a_whole_run_is_short_and_ends_with_the_table(finished):
+    lines = finished.said.splitlines()
+    assert len(lines) <= 80
+    assert any(re.match(r"\d\d:\d\d:\d\d  train_network begins, 3 in all; \d+ of \d+ jobs done", line) for line in lines)
+    end = lines.index("Results: results/psnr.csv, results/report.html")
+    assert lines[end - 7].split()[-3:] == ["psnr_bicubic", "psnr_deepsr", "gain"]
+    assert [line.split()[0] for line in lines[end - 6 : end : 2]] == ["article", "deepsr", "single"]
+    assert not any("index_clip tiny" in line for line in lines)  # what a job says of its own work is in its log
+
+
 def test_every_job_notes_what_it_used(finished):
     used = pd.read_csv(finished.path / "results/benchmarks.csv").set_index("rule")
     assert {"index_clip", "train_network", "evaluate_clip", "collect_psnr", "plot_training"} <= set(used.index)
