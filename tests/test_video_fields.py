@@ -1,31 +1,26 @@
-import subprocess
-
 import numpy as np
 import pytest
-from videos import MOTION, SINGLE, decode, enlarge, first_times, probe, scene, sound, times, write
+from videos import (
+    MBAFF,
+    MOTION,
+    MPEG2,
+    PLAIN,
+    SINGLE,
+    decode,
+    enlarge,
+    first_times,
+    interlaced,
+    probe,
+    scene,
+    sound,
+    times,
+    write,
+)  # fmt: skip
 
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.video.decode import read_frames
 from deepsr.video.examine import plan_video
-
-MPEG2 = ("-c:v", "mpeg2video", "-q:v", "1", "-flags", "+ildct+ilme")
-MBAFF = ("-c:v", "libx264", "-qp", "0", "-flags", "+ildct+ilme")
-PLAIN = ("-c:v", "libx264", "-qp", "0")
-
-
-def interlaced(path, frames, codec=MPEG2, order="top", told=None, audio=False):
-    """A video file of 25 frames a second by FFmpeg: the fields of each are `frames` 2i and 2i+1, the first in its top lines
-    or its bottom lines. told: what the file says (tff, bff or prog), the truth if None.
-    """
-    height, width = frames[0].shape[:2]
-    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", "50", "-i", "-"]
-    tone = ["-f", "lavfi", "-i", f"sine=duration={len(frames) / 50}", "-c:a", "mp2"] if audio else []
-    told = told or {"top": "tff", "bottom": "bff"}[order]
-    filters = ["-vf", f"tinterlace=mode=interleave_{order},setfield={told},format=yuv420p"]
-    command = ["ffmpeg", "-v", "error", "-y", *source, *tone, *filters, *codec, str(path)]
-    subprocess.run(command, input=b"".join(frame.tobytes() for frame in frames), check=True)
-    return path
 
 
 def lumas(source, plan):

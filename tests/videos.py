@@ -23,6 +23,9 @@ SETTING = {"flow": "dis", "alpha": 20, "radius": 2, "trust": 12, "iterations": 1
 
 
 MOTION = {"kind": "motion", "settings": [SETTING]}
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "1", "-flags", "+ildct+ilme")
+MBAFF = ("-c:v", "libx264", "-qp", "0", "-flags", "+ildct+ilme")
+PLAIN = ("-c:v", "libx264", "-qp", "0")
 
 
 RECURRENCE = {"flow": "dis", "alpha": 20, "trust": 16, "cap": 16, "iterations": 1, "passes": 2}
@@ -151,3 +154,17 @@ def first_times(path):
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux() if packet.size]
         return {packet.stream.type: float(packet.pts * packet.time_base) for packet in reversed(packets)}
+
+
+def interlaced(path, frames, codec=MPEG2, order="top", told=None, audio=False):
+    """A video file of 25 frames a second by FFmpeg: the fields of each are `frames` 2i and 2i+1, the first in its top lines
+    or its bottom lines. told: what the file says (tff, bff or prog), the truth if None.
+    """
+    height, width = frames[0].shape[:2]
+    source = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", "50", "-i", "-"]
+    tone = ["-f", "lavfi", "-i", f"sine=duration={len(frames) / 50}", "-c:a", "mp2"] if audio else []
+    told = told or {"top": "tff", "bottom": "bff"}[order]
+    filters = ["-vf", f"tinterlace=mode=interleave_{order},setfield={told},format=yuv420p"]
+    command = ["ffmpeg", "-v", "error", "-y", *source, *tone, *filters, *codec, str(path)]
+    subprocess.run(command, input=b"".join(frame.tobytes() for frame in frames), check=True)
+    return path

@@ -5,6 +5,5 @@ sound of the source, without encoding the pictures again (`join`). Frames are kn
 presentation. Every part decodes the file from its start: that costs little beside the network, needs no index, and gives
 every part the very frames that an unsplit run sees, whatever the container.
 
-Output: H.264 of 8 bits, 4:2:0, in mp4. Time stamps, pixel aspect, rotation, colour tags, sound and metadata are kept;
-subtitles are not.
+docs/video.md tells what is kept of a source, and what becomes of odd ones.
 """

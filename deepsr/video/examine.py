@@ -105,6 +105,8 @@ def _header(source, deinterlace):
     with open_video(source) as container:
         stream = video_stream(container, source)
         warn_of_losses(container, source)
+        if stream.metadata.get("alpha_mode") == "1":  # of WebM, beside the pictures
+            log.warning("%s: its transparency is not kept.", source)
         if len(container.streams.video) > 1:
             log.warning("%s: holds %d streams of pictures; the best one is enlarged.", source, len(container.streams.video))
         return {
@@ -123,7 +125,7 @@ def _looks(source, frame):
     bits = frame.format.components[0].bits
     if bits > 10:
         log.warning("%s: has %d bits a sample, the result has 10.", source, bits)
-    if any(component.is_alpha for component in frame.format.components):
+    if any(part.is_alpha for part in frame.format.components) and frame.to_ndarray(format="rgba")[..., 3].min() < 255:
         log.warning("%s: its transparency is not kept.", source)
     if any(frame.side_data.get(kind) for kind in ("MASTERING_DISPLAY_METADATA", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")):
         log.warning("%s: what it says of the display it was mastered on is not kept; its colour tags are.", source)
