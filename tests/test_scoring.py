@@ -331,7 +331,7 @@ def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
 def test_a_killed_job_goes_on_from_its_checkpoint(finished, copy_of):
     project = copy_of(finished)
     project.replace("deepsr/evaluate/scoring.py", "SAVE_EVERY = 60 ", "SAVE_EVERY = 0 ")
-    loop = "        hr, lr = clip.hr(i), clip.lr(i)\n"
+    loop = "        predicted, pictures = enlarge(i)\n"
     stop = '        if i == 4 and os.environ.get("STOP"):\n            os.kill(os.getpid(), 9)\n'
     project.replace("deepsr/evaluate/scoring.py", loop, loop + stop)
     project.replace("deepsr/evaluate/scoring.py", "import logging\n", "import logging\nimport os\n")
