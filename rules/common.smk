@@ -20,6 +20,7 @@ from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips
 from deepsr.errors import InputError
+from deepsr.networks.registry import check_network
 import snakemake_internals
 
 
@@ -57,6 +58,7 @@ for name, data in DATASETS.items():
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
     checked(check_clips, name, EXPERIMENTS, DATASETS)
+    checked(check_network, EXPERIMENTS[name]["network"])
 
 
 if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():

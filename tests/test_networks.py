@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import layers, ops
 from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
@@ -22,7 +23,7 @@ from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
 from deepsr.networks.inference import Predictor
 from deepsr.networks.onnx_export import to_onnx
-from deepsr.networks.registry import NETWORKS
+from deepsr.networks.registry import NETWORKS, check_network
 
 SIZES = [(2, 1), (2, 4), (3, 2), (3, 5), (4, 3), (4, 6)]  # scale, drafts
 
@@ -294,3 +295,50 @@ def test_a_chain_that_is_none_is_refused_before_it_is_trained(change):
 
     with pytest.raises(InputError, match="derive it from Network instead of Chain"):
         Broken().build(2, 2)
+
+
+def mistaken(graph):
+    """A network with this graph."""
+    return type("Net", (Network,), {"graph": graph, "__module__": __name__})()
+
+
+def conv(*arguments, **settings):
+    return layers.Conv2D(*arguments, padding="same", **settings)
+
+
+MISTAKES = {
+    "an activation at the end": (lambda self, x, n, scale: conv(1, 3, activation="relu")(x), "no activation"),
+    "an activation after it": (lambda self, x, n, scale: ops.sigmoid(conv(1, 3)(x)), "no activation"),
+    "the frame added": (lambda self, x, n, scale: conv(1, 3)(x) + x[..., -1:], "add nothing"),
+    "left on the LR grid": (lambda self, x, n, scale: conv(1, 3)(ops.space_to_depth(x, scale)), "2x2|4x4.*depth_to_space"),
+    "two channels": (lambda self, x, n, scale: conv(2, 3)(x), "one channel"),
+    "nothing returned": (lambda self, x, n, scale: None, "None; it must give one tensor"),
+    "shapes that do not add up": (
+        lambda self, x, n, scale: layers.Add()([x, conv(5, 3)(x)]),
+        "test_networks.py, line [0-9]+: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("graph, said", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistaken_graph_is_refused_in_a_sentence_before_it_is_trained(graph, said):
+    with pytest.raises(InputError, match=said):
+        mistaken(graph).build(3, 2)
+
+
+def test_checks_of_a_graph_leave_its_random_weights_as_they_are():
+    keras.utils.set_random_seed(3)
+    model = mistaken(lambda self, x, n, scale: conv(1, 3)(x)).build(3, 2)
+    keras.utils.set_random_seed(3)
+    alone = conv(1, 3)
+    alone.build((None, None, None, 3))
+    assert np.array_equal(model.weights[0].numpy(), alone.kernel.numpy())
+
+
+def test_a_network_that_is_named_but_not_written_is_refused():
+    for name in NETWORKS:
+        check_network(name)
+    with pytest.raises(InputError, match="NETWORKS names 'ghost', but there is no .*ghost.py"):
+        check_network("ghost")
+    with pytest.raises(InputError, match="base.py: has no class Net"):
+        check_network("base")

@@ -1,11 +1,14 @@
 """What every network is. A subclass says how its graph is built; all else has a default that works for any graph."""
 
+import sys
+import traceback
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
+from deepsr.errors import InputError
 from deepsr.networks.linear_filter import solve_filter
 from deepsr.networks.onnx_export import to_onnx
 
@@ -41,17 +44,54 @@ class Network:
         """The Keras model: inputs input_0 .. input_{D-1}, float32 (batch, H, W, 1) in [0, 1], the frame enlarged by bicubic
         interpolation last; one output, float32 (batch, H, W, 1), not clipped.
 
-        Raises InputError if the graph has a layer that cannot be exported.
+        Raises InputError if `graph` fails, has another size or number of channels, has a layer that cannot be exported, or
+        does not begin with the linear skip.
         """
         inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
         x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
-        output = self.graph(x, n_drafts, scale)
+        output = self._checked_graph(x, n_drafts, scale)
         if self.linear_skip:
             skip = layers.Conv2D(1, self.filter_size, padding="same", kernel_initializer="zeros", name="linear_skip")
             output = layers.Add(name="sum")([output, skip(x)])
         model = keras.Model(inputs, output)
         to_onnx(model)  # says now, and not after the training, what cannot be exported
         return model
+
+    def _checked_graph(self, x, n_drafts, scale):
+        """What `graph` returns. Raises InputError for what is wrong with it, with the line in the network's file."""
+        try:
+            output = self.graph(x, n_drafts, scale)
+        except Exception as error:  # in a graph anything can fail
+            file = sys.modules[type(self).__module__].__file__
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+            line = f", line {lines[-1]}" if lines else ""
+            raise InputError(f"{file}{line}: the network's graph cannot be built: {error}") from error
+        if not isinstance(output, keras.KerasTensor) or output.shape[-1] != 1:
+            found = getattr(output, "shape", output)
+            raise InputError(f"{type(self).__module__}: graph gives {found}; it must give one tensor of one channel.")
+        graph = keras.Model(x, output)
+        side = 4 * scale
+        size = graph.compute_output_shape((1, side, side, n_drafts))[1:3]
+        if size != (side, side):
+            raise InputError(
+                f"{type(self).__module__}: graph gives {size[0]}x{size[1]} pixels for drafts of {side}x{side}; "
+                "a network on the LR grid must end with keras.ops.depth_to_space."
+            )
+        last = [layer for layer in graph.layers if hasattr(layer, "kernel")][-1:]
+        if self.linear_skip and last and not self._is_odd(graph, last[0]):
+            raise InputError(
+                f"{type(self).__module__}: the last layer with a kernel, {last[0].name}, starts at zero, so that training "
+                "begins at the linear filter; give it no activation, and add nothing to what it gives."
+            )
+        return output
+
+    def _is_odd(self, graph, last):
+        """Whether the graph gives the negative if the weights of its last layer are negative: then it can start at zero."""
+        own, weights = {id(variable) for variable in last.weights}, [weight.numpy() for weight in graph.weights]
+        negative = [-w if id(variable) in own else w for variable, w in zip(graph.weights, weights, strict=True)]
+        x = np.random.default_rng(0).random((1, 24, 24, graph.inputs[0].shape[-1]), np.float32)  # a multiple of every scale
+        one, other = (ops.convert_to_numpy(graph.stateless_call(w, [], x)[0]) for w in (weights, negative))
+        return np.allclose(one, -other, rtol=0, atol=1e-3 * np.abs(one).max())
 
     def forward(self, model, weights, x, dtype="float32"):
         """The model's output float32 (batch, H, W) for drafts x, float32 (batch, H, W, D), as the training computes it.
