@@ -100,8 +100,9 @@ def test_noise_follows_the_seed():
 
 
 def test_noise_is_clipped_not_wrapped():
-    black = [np.zeros((50, 50, 3), np.uint8)]
-    assert made(["bicubic", {"noise": 5}], black)[0].max() < 40
+    black, white = (np.full((50, 50, 3), level, np.uint8) for level in (0, 255))
+    dark, bright = made(["bicubic", {"noise": 5}], [black, white])
+    assert dark.max() < 40 and bright.min() > 215
 
 
 # ---- codecs
