@@ -16,9 +16,9 @@ with job(snakemake) as log:
         *(output.video, output.picture, output.facts),
         predict=partial(predict_frame, predictor),
         threads=snakemake.threads,
+        parts=snakemake.params.parts,
         **snakemake.params.settings,
         **snakemake.params.encoding,
     )
     seconds, size = facts["seconds_per_frame"], facts["bytes"]
-    parts, name = snakemake.params.parts, snakemake.wildcards.video
-    log.info("%s", sentence(name, plan.frames, seconds, size, parts, snakemake.threads))
+    log.info("%s", sentence(plan.frames, seconds, size, snakemake.params.parts, snakemake.threads))

@@ -22,7 +22,7 @@ def preview(source, folder, predict=bicubic, drafts=SINGLE, **encoding):
     plan = plan_video(source)
     files = [folder / name for name in ("preview.mp4", "preview.png", "facts.json")]
     encoding = {"crf": 16, "preset": "medium"} | encoding
-    settings = {"scale": 2, "degradation": "bicubic", "drafts": drafts, "predict": predict, "threads": 2}
+    settings = {"scale": 2, "degradation": "bicubic", "drafts": drafts, "predict": predict, "threads": 2, "parts": 1}
     facts = preview_video(source, plan, *files, **settings, **encoding)
     assert json.loads(files[2].read_text()) == facts
     return plan, *files[:2], facts
@@ -91,16 +91,16 @@ def test_the_time_of_a_frame_is_that_of_the_busiest(tmp_path, monkeypatch, frame
 @pytest.mark.parametrize(
     "frames, seconds, parts, cpus, text",
     [
-        (1000, 0.05, 8, 2, "a: 1000 frames will take about 50 s on this machine (--cores 2) and 12.3 MB on disk."),
-        (1000, 0.6, 8, 8, "a: 1000 frames will take about 2 min on this machine (--cores 8) and 12.3 MB on disk."),
-        (90_000, 2, 8, 64, "a: 90000 frames will take about 6 h 15 min on this machine (--cores 16) and 12.3 MB on disk."),
-        (90_000, 2, 1, 64, "a: 90000 frames will take about 50 h 0 min on this machine (--cores 2) and 12.3 MB on disk."),
-        (3, 0.01, 8, 1, "a: 3 frames will take about 1 s on this machine (--cores 2) and 12.3 MB on disk."),
+        (1000, 0.05, 8, 2, "1000 frames will take about 50 s on this machine (--cores 2) and 12.3 MB on disk."),
+        (1000, 0.6, 8, 8, "1000 frames will take about 2 min on this machine (--cores 8) and 12.3 MB on disk."),
+        (90_000, 2, 8, 64, "90000 frames will take about 6 h 15 min on this machine (--cores 16) and 12.3 MB on disk."),
+        (90_000, 2, 1, 64, "90000 frames will take about 50 h 0 min on this machine (--cores 2) and 12.3 MB on disk."),
+        (3, 0.01, 8, 1, "3 frames will take about 1 s on this machine (--cores 2) and 12.3 MB on disk."),
     ],
 )
 def test_what_the_whole_will_take_in_words(monkeypatch, frames, seconds, parts, cpus, text):
     monkeypatch.setattr("deepsr.video.estimate.cpus", lambda: cpus)
-    assert sentence("a", frames, seconds, 12_300_000, parts, 2) == text
+    assert sentence(frames, seconds, 12_300_000, parts, 2) == text
 
 
 def test_what_is_told_while_planning(tmp_path, monkeypatch):

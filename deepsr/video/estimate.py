@@ -26,11 +26,11 @@ def planned_estimate(folder, name, scale, parts):
     if plan is None or facts is None:
         return f"{name}: how long it will take is not known yet; {ask}."
     seconds = facts["seconds_per_frame"] * plan.width * plan.height * scale**2 / facts["pixels"]
-    told = sentence(name, plan.frames, seconds, own and own["bytes"], parts, facts["threads"])
+    told = f"{name}: " + sentence(plan.frames, seconds, own and own["bytes"], parts, facts["threads"])
     return told if own else f"{told[:-1]}, judging by another video; {ask}."
 
 
-def sentence(name, frames, seconds_per_frame, size, parts, threads):
+def sentence(frames, seconds_per_frame, size, parts, threads):
     """What enlarging a whole video will take.
 
     seconds_per_frame: in a job of `threads` threads, of which as many work at a time as this machine has room and the video
@@ -39,7 +39,7 @@ def sentence(name, frames, seconds_per_frame, size, parts, threads):
     at_once = min(parts, frames, max(1, cpus() // threads))
     disk = "" if size is None else f" and {size / 1e6:.3g} MB on disk"
     duration = _in_words(frames * seconds_per_frame / at_once)
-    return f"{name}: {frames} frames will take about {duration} on this machine (--cores {at_once * threads}){disk}."
+    return f"{frames} frames will take about {duration} on this machine (--cores {at_once * threads}){disk}."
 
 
 def _in_words(seconds):

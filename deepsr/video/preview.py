@@ -21,12 +21,12 @@ KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by d
 WARM_UP = 3  # frames that are not timed
 
 
-def preview_video(source, plan, output, picture, facts, *, scale, degradation, drafts, predict, threads, **encoding):
+def preview_video(source, plan, output, picture, facts, *, scale, degradation, drafts, predict, threads, parts, **encoding):
     """Write a few seconds of a video at its busiest place, bicubic and enlarged side by side, and what the whole will take.
 
     output: mp4 file with a moving line between the two. picture: PNG file of the frame in the middle, whole on either side.
     facts: JSON file, for deepsr.video.estimate: seconds_per_frame of this process, with `threads` threads; bytes, of the
-    whole enlarged video without sound; pixels, of an enlarged frame. Returns them as a dict.
+    whole enlarged video in `parts` parts, without sound; pixels, of an enlarged frame. Returns them as a dict.
     The other arguments: see deepsr.video.enlarge.upscale_part.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
@@ -48,7 +48,7 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
             if piece == shown:
                 seconds = np.diff(times[WARM_UP if len(times) > 2 * WARM_UP else 0 :]).mean()
         file_of = dict(zip(pieces, files, strict=True))
-        size_on_disk = _bytes([file_of[place] for place in places], plan)
+        size_on_disk = _bytes([file_of[place] for place in places], plan, parts)
         measured = {"seconds_per_frame": seconds, "bytes": size_on_disk, "pixels": size[0] * size[1]}
         quality = {key: value for key, value in encoding.items() if key != "codec"}
         compare_video(source, plan, file_of[shown], output, numbers=shown, **settings, **quality)
@@ -66,7 +66,7 @@ def _places(frames, shown):
     return [shown if piece.start < shown.stop and piece.stop > shown.start else piece for piece in pieces]
 
 
-def _bytes(files, plan):
+def _bytes(files, plan, parts):
     """Size of the enlarged video if its keyframes and other frames are as large as the mean of those in the files."""
     keys, others = [], []
     for file in files:
@@ -76,7 +76,7 @@ def _bytes(files, plan):
         others += [np.mean(rest)] if (rest := [size for size, key in sizes if not key]) else []
     if not others:
         return round(plan.frames * np.mean(keys))
-    n_keys = min(plan.frames, plan.frames / KEYFRAMES + len(plan.cuts) + 1)
+    n_keys = min(plan.frames, plan.frames / KEYFRAMES + len(plan.cuts) + parts)
     return round(n_keys * np.mean(keys) + (plan.frames - n_keys) * np.mean(others))
 
 
