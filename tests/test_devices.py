@@ -58,7 +58,7 @@ PROGRAM = """
 """
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) for name in ("tensorflow", "jax")])
 def stand_in(request, shards, tmp_path_factory):  # noqa: F811
     """On each backend: the gradients that PROGRAM prints; and the folders of its training, and of one on the CPU;
     and how far apart the two may be."""
