@@ -101,10 +101,16 @@ def test_where_the_flow_does_not_return_nothing_counts(monkeypatch):
     shown[20:40] = 90
     truth_before = truth.copy()
     flow = np.zeros((60, 40, 2), np.float32)
-    for there, counts in ((0.0, True), (0.7, True), (0.8, False), (3.0, False)):
+    for there, counts in ((0.0, True), (0.7, True), (0.8, False), (-0.8, False), (3.0, False)):
         ahead = flow.copy()
         ahead[20:40, :, 0] = there
         monkeypatch.setattr(temporal, "optical_flow", lambda start, _, ahead=ahead: ahead if start is truth_before else flow)
+        expected = np.sqrt((2 * 10**2 + 90**2) / 3) if counts else 10
+        assert warping_error(shown, truth, before, truth_before) == pytest.approx(expected)
+    for there, counts in ((10, True), (9, True), (8, False)):  # 1 < 0.01 * (100 + 81) + 0.5, but 4 > 0.01 * (100 + 64) + 0.5
+        back, ahead = flow + np.float32([-10, 0]), flow + np.float32([10, 0])
+        ahead[20:40, :, 0] = there
+        monkeypatch.setattr(temporal, "optical_flow", lambda start, _, a=ahead, b=back: a if start is truth_before else b)
         expected = np.sqrt((2 * 10**2 + 90**2) / 3) if counts else 10
         assert warping_error(shown, truth, before, truth_before) == pytest.approx(expected)
     moving = flow + np.float32([3, 0])
