@@ -147,8 +147,6 @@ rule degrade_clip:
         index="results/degraded/{degraded}/{dataset}/{clip}.json",
     log:
         "results/logs/degrade_clip/{degraded}/{dataset}/{clip}.log",
-    benchmark:
-        "results/benchmarks/degrade_clip/{degraded}/{dataset}/{clip}.tsv"
     wildcard_constraints:
         degraded="|".join(map(re.escape, CHAINS)) or "(?!)",
     conda:
