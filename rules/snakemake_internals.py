@@ -53,6 +53,14 @@ def is_dry_run(workflow):
     return workflow.output_settings.dryrun
 
 
+def is_main_process(workflow):
+    """Whether this process plans and runs the workflow, and is not one of its jobs, which read the Snakefile, too.
+
+    Hole: no means is documented. If it goes away: jobs say again what the run has said.
+    """
+    return workflow.is_main_process
+
+
 def release_stale_locks(hooks=True, folder=FOLDER):
     """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
 

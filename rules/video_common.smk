@@ -65,7 +65,7 @@ def encoding_of(wildcards):
 @cache
 def tell_estimate(video, scale, ending):
     """Print once what a video that is yet to be enlarged will take. Jobs, which read this file too, do not."""
-    if workflow.is_main_process and not Path(f"results/videos/{video}_x{scale}.{ending}").exists():
+    if snakemake_internals.is_main_process(workflow) and not Path(f"results/videos/{video}_x{scale}.{ending}").exists():
         print(planned_estimate("results/videos", video, scale, len(PARTS)), file=sys.stderr)
 
 

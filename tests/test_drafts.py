@@ -237,7 +237,7 @@ def test_only_the_oracle_sees_more_than_the_lr_frames_keep(kind, twins, predicto
     for t in (0, 2, 4):
         assert np.array_equal(one[t], other[t]) != (kind == "gaussian")
     for name, predictor in predictors(spec).items():
-        predictions = predict_frame(predictor, one[2]), predict_frame(predictor, other[2])
+        predictions = predictor(one[2]), predictor(other[2])  # not clipped: random weights may give black
         assert np.array_equal(*predictions) != (kind == "gaussian"), name
 
 

@@ -91,7 +91,7 @@ def on_reds(project, dataset, frames=FRAMES, **experiments):
     """Set a project to one data set of REDS, with clips of few frames, and to cheap experiments."""
     project.replace("deepsr/data/reds.py", "FRAMES = 100", f"FRAMES = {frames}")
     for module in ("remote", "download", "remote_zip"):
-        project.replace(f"deepsr/data/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
+        project.replace(f"deepsr/fetch/{module}.py", "retries=5, sleep=time.sleep", "retries=1, sleep=lambda s: None")
     defaults = {"train": "reds", "score": ["reds"], **SINGLE}
     project.config = {
         "seed": 1,

@@ -21,6 +21,7 @@ configfile: "config.yaml"
 print("files", list(map(str, internals.config_files(workflow))), flush=True)
 print("records", internals.has_records(), flush=True)
 print("dry run", internals.is_dry_run(workflow), flush=True)
+print("main process", internals.is_main_process(workflow), flush=True)
 
 onstart:
     internals.note_submission(workflow)
@@ -49,6 +50,10 @@ rule first:
 rule other:
     output: "other"
     shell: "touch {output}"
+
+rule python:
+    output: "python"
+    run: Path(output[0]).touch()
 """
 
 
@@ -245,6 +250,11 @@ def test_file_systems_are_told_by_the_innermost_mount(tmp_path, monkeypatch):
     assert internals.file_system("/elsewhere") == "ext4"
     monkeypatch.setattr(internals.psutil, "disk_partitions", lambda all: [])
     assert internals.file_system("/elsewhere") == ""
+
+
+def test_a_job_that_reads_the_snakefile_is_not_the_main_process(snakemake):
+    status, said = snakemake("python")
+    assert status == 0 and re.findall("main process (.*)", said) == ["True", "False"]
 
 
 def test_nothing_else_reaches_into_snakemake():

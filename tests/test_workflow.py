@@ -107,7 +107,7 @@ LATER = {"export_network", "evaluate_clip", "collect_psnr"}
 TRAINED = {"train_network"} | LATER
 
 
-DRAWN = ("plot_", "make_report", "write_provenance", "all")
+DRAWN = ("measure_speed", "plot_", "make_report", "write_provenance", "all")
 
 
 def rules(project):
