@@ -23,7 +23,7 @@ from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks import network
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import Predictor
 from deepsr.networks.onnx_export import to_onnx
 from deepsr.networks.registry import NETWORKS
 from deepsr.settings import complete, load_yaml
