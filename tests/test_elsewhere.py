@@ -44,6 +44,7 @@ def elsewhere(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", mostly_slow(["as deepsr_*", ""]))
 def test_another_workflow_uses_it_as_a_module(elsewhere, prefix):
     (elsewhere.path / "workflow").mkdir()

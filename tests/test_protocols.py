@@ -75,6 +75,7 @@ def picture(side, grey):
     return np.full((side, side, 3), grey, np.uint8)
 
 
+@pytest.mark.slow
 def test_tables_hold_the_values_computed_by_hand(project):
     """From folders to the table: two layouts, four protocols, and a set that is not there."""
     bordered = picture(SIDE, WHITE)

@@ -500,6 +500,7 @@ def test_damaged_scores_are_named(tmp_path, text):
         collect([clip_of("single", "a")], [tmp_path / "a.csv"])
 
 
+@pytest.mark.slow
 def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
     project, text = copy_of(finished), (ROOT / "docs/extending.md").read_text().partition("## A metric")[2]
     diff = text.partition("```diff\n")[2].partition("```")[0]
@@ -532,6 +533,7 @@ def test_the_table_tells_how_given_lr_frames_are_enlarged(finished, copy_of):
     assert cv2s == table["psnr_bicubic"]["article", "tiny", "tower"] and abs(cv2s - bicubics) > 0.1
 
 
+@pytest.mark.slow
 def test_further_seeds_train_networks_of_their_own_and_join_their_experiment(finished, copy_of):
     project = copy_of(finished)
     project.config["experiments"]["single"]["seeds"] = [1, 2]

@@ -46,6 +46,7 @@ def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path, na
     assert same(one[0], killed[0]) and one[1:] == killed[1:]
 
 
+@pytest.mark.slow
 def test_trains_on_jax_with_the_same_result(shards, tmp_path):  # noqa: F811
     train(shards, tmp_path / "start", epochs=0)
     common = {"start_weights": str(tmp_path / "start" / "model.keras"), "changes": {"warm_start": False}}

@@ -165,6 +165,7 @@ print(plan.frames, re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path):
     """10% are less than the frames that the longer video has more, even before they are enlarged."""
     net = network(tmp_path / "network.onnx", 1, channels=1)
