@@ -391,7 +391,9 @@ def test_a_clip_trained_on_is_not_scored_in_another_data_set(project):
     assert project.planned()["evaluate_clip"] == 4
 
 
-@pytest.mark.parametrize(("split", "train", "test"), [("official", 240, 30), ("reds4", 266, 4), ("reds4_without_val", 236, 4)])
+@pytest.mark.parametrize(
+    ("split", "train", "test"), [("official", 240, 30), ("reds4", 266, 4), ("reds4_without_val", 236, 4)]
+)
 def test_all_of_reds_is_planned(project, split, train, test):
     on_reds(project, {"split": split})
     planned = project.planned("results/psnr.csv")
