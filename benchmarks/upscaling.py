@@ -54,16 +54,18 @@ def frame(folder, name, frames):
     settings = {key: experiment(name)[key] for key in ("scale", "degradation", "drafts")}
     settings["predict"] = partial(predict_frame, Predictor(folder / f"{name}.onnx", CPUS))
     plan = replace(plan_video(folder / "lr.mp4"), cuts=())
-    part, parts = BLOCK.start // int(frames), plan.frames // int(frames)
+    if int(frames) < len(BLOCK):  # the second part, which is the last, is then as short as this
+        plan = replace(plan, pts=plan.pts[: BLOCK.start + int(frames)])
+    parts = -(-plan.frames // len(BLOCK))
     output = folder / f"{name}.mp4"
-    seconds = timed(lambda: upscale_part(folder / "lr.mp4", plan, part, parts, output, **settings))
-    return {"seconds": seconds / len(plan.part(part, parts))}
+    seconds = timed(lambda: upscale_part(folder / "lr.mp4", plan, 1, parts, output, **settings))
+    return {"seconds": seconds / len(plan.part(1, parts))}
 
 
 def video(folder, name, frames):
     """Two seconds of 720x576 to x2 through the workflow, in two parts; memory is the largest job's.
 
-    Parts of 25 frames stand for ten seconds in the default's eight parts of 31. frames: how many are really enlarged,
+    Parts of 32 and 18 frames stand for ten seconds in the default's eight parts of 32. frames: how many are really enlarged,
     from the first on. If fewer than all, as one part; the time of its job is then multiplied by what is missing, that of
     Snakemake, of the plan and of joining is not.
     """

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deepsr.drafts import recurrent
+
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "deepsr", "config", "profiles", "envs", "report", "tests/clips", "tests/tiny.yaml")
 
@@ -86,6 +88,13 @@ class Project:
 def project(tmp_path):
     """A fresh copy of the workflow, nothing of it run."""
     return Project(tmp_path / "project")
+
+
+@pytest.fixture(autouse=True)
+def short_blocks(request, monkeypatch):
+    """Tests of videos have blocks of one frame, so that their few frames can be cut into parts anywhere."""
+    if request.module.__name__.startswith("test_video"):
+        monkeypatch.setattr(recurrent, "BLOCK", 1)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from videos import MOTION, SINGLE, enlarge, probe, refusal, scene, write
 
+from deepsr.drafts import recurrent
 from deepsr.errors import InputError
 from deepsr.video.examine import find_cuts, plan_video
 from deepsr.video.plan import read_plan, write_plan
@@ -249,3 +251,18 @@ def test_the_experiment_that_enlarges():
     ]:
         with pytest.raises(InputError, match=message):
             choose_experiment(experiments, wanted, scale)
+
+
+def test_parts_are_whole_blocks_and_no_frame_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(recurrent, "BLOCK", 32)
+    plan = plan_video(write(tmp_path / "in.mp4", scene(3)), 25)
+    for frames, parts, lengths in (
+        (250, 8, [32] * 7 + [26]),
+        (40, 8, [32, 8] + [0] * 6),
+        (300, 4, [96] * 3 + [12]),
+        (1, 2, [1, 0]),
+    ):
+        longer = replace(plan, pts=tuple(range(frames)))
+        shares = [longer.part(part, parts) for part in range(parts)]
+        assert [len(share) for share in shares] == lengths
+        assert [t for share in shares for t in share] == list(range(frames))

@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from deepsr.drafts import recurrent
 from deepsr.errors import InputError
 from deepsr.files import atomic
 
@@ -50,8 +51,13 @@ class Plan:
         return self.matrix is not None and self.matrix[0] * self.matrix[4] < self.matrix[1] * self.matrix[3]
 
     def part(self, part, parts):
-        """Numbers (a range) of the frames of one of `parts` equal shares, 0 <= part < parts; may be empty."""
-        return range(self.frames * part // parts, self.frames * (part + 1) // parts)
+        """Numbers (a range) of the frames of one of `parts` shares, 0 <= part < parts; may be empty.
+
+        Shares are blocks of recurrent drafts, since a part that begins within a block makes all of it once more: 250 frames
+        without a cut in 8 parts take 1.45 draft frames for each frame so, and 2.76 in equal shares.
+        """
+        share = -(-self.frames // (parts * recurrent.BLOCK)) * recurrent.BLOCK
+        return range(min(self.frames, share * part), min(self.frames, share * (part + 1)))
 
     def busiest_frames(self):
         """Numbers (a range) of the frames of the PREVIEW_SECONDS that move most."""
