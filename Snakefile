@@ -23,6 +23,7 @@ container: "docker-daemon://deepsr:latest"  # with --sdm apptainer; envs/Dockerf
 
 
 include: "rules/common.smk"
+include: "rules/degraded.smk"
 include: "rules/data.smk"
 include: "rules/drafts.smk"
 include: "rules/train.smk"

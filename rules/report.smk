@@ -14,12 +14,6 @@ from deepsr.drafts.ensemble import is_oracle
 from deepsr.evaluate.examples import SLICED
 from deepsr.evaluate.metrics import METRICS
 
-
-def text_digest(name):
-    """Hash of a file of deepsr/report that is no code."""
-    return settings.digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
-
-
 RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
 PUBLISHED = text_digest("published.csv")
 SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
@@ -47,11 +41,6 @@ NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "ma
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in EXPERIMENTS.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
-
-
-def scored_on(wildcards):
-    """The experiments that are scored on a clip."""
-    return [name for name, experiment in EXPERIMENTS.items() if wildcards.dataset in experiment["score"]]
 
 
 rule plot_scores:
