@@ -287,7 +287,7 @@ def test_a_video_is_enlarged_and_a_gpu_that_is_not_there_is_missed(finished, cop
         sizes = [(frame.width, frame.height) for frame in video.decode(video=0)]
     height, width = cv2.imread(str(ROOT / "tests/clips/tower/00.png")).shape[:2]
     assert sizes == [(4 * width, 4 * height)] * len(list((ROOT / "tests/clips/tower").iterdir()))
-    log = (copy.path / "results/logs/upscale_part/tower_x4/0.log").read_text()
+    log = (copy.path / "results/logs/upscale_part/tower_x4/0.mp4.log").read_text()
     assert "A GPU was asked for, but the CPU computes: onnxruntime finds none" in log
 
 
