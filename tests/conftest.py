@@ -91,7 +91,7 @@ def project(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def short_blocks(request, monkeypatch):
+def blocks_of_one_frame(request, monkeypatch):
     """Tests of videos have blocks of one frame, so that their few frames can be cut into parts anywhere."""
     if request.module.__name__.startswith("test_video"):
         monkeypatch.setattr(recurrent, "BLOCK", 1)
