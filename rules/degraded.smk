@@ -2,7 +2,7 @@
 Which LR frames an experiment sees of a clip: those of a chain of degradations that ends with noise or a codec are files.
 
 Needs: EXPERIMENTS, DATASETS.
-Makes: CHAINS, and functions that data.smk, drafts.smk and evaluate.smk ask for files.
+Makes: CHAINS, and functions that tell the rules of the other files which files they read.
 """
 
 
