@@ -6,12 +6,14 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 
 import av
 import cv2
 import pytest
 import yaml
 from conftest import ROOT, Project
+from packaging.requirements import Requirement
 
 from deepsr.settings import complete, load_schema, load_yaml
 
@@ -160,17 +162,31 @@ def test_every_place_names_the_same_pythons():
     for page in ("README.md", "docs/install.md"):
         assert re.search(rf"CPython {', '.join(pythons[:-1])} (and|or) {pythons[-1]}", text(page))
     for name in ("requirements.txt", "requirements-test.txt"):
-        assert f"--universal --generate-hashes --no-emit-index-url --python-version {pythons[0]}" in text(name)
+        assert f"--universal --generate-hashes --no-strip-extras --no-emit-index-url --python-version {pythons[0]}" in text(
+            name
+        )
     conda = re.search(r"python =(3\.\d+)", text("envs/deepsr.yaml"))[1]
     assert allowed(conda) and f"FROM python:{conda}-slim" in text("envs/Dockerfile")
 
 
 def test_both_requirements_pin_the_same_versions():
-    pins = [set(re.findall(r"^[\w.-]+==[\w.]+", text(name), re.M)) for name in ("requirements.txt", "requirements-test.txt")]
+    pin = re.compile(r"^([\w.-]+)(?:\[\w+\])?(==[\w.]+)", re.M)
+    pins = [{"".join(found) for found in pin.findall(text(f"requirements{kind}.txt"))} for kind in ("", "-test")]
     names = [{pin.split("==")[0] for pin in versions} for versions in pins]
     assert {pin for pin in pins[1] if pin.split("==")[0] in names[0]} <= pins[0]
     asked = {re.match(r"[\w-]+", entry)[0] for entry in PYPROJECT["dependencies"]}
     assert asked <= names[0] and names[0] - names[1] <= {"cffi", "pycparser"}
+
+
+def test_what_is_needed_with_an_extra_is_pinned_with_it():
+    """Otherwise pip may look at a newer version for the extra, finds no hash of it, and refuses the whole file."""
+    pins, needed = text("requirements-test.txt"), []
+    for package in distributions():
+        for requirement in map(Requirement, package.requires or []):
+            if requirement.extras and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+                needed += [f"{requirement.name}[{','.join(sorted(requirement.extras))}]"] * (f"\n{package.name}==" in pins)
+    assert "coverage[toml]" in needed  # of pytest-cov
+    assert [name for name in needed if f"\n{name}==" not in pins] == []
 
 
 def test_every_place_names_the_same_version():
