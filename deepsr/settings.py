@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,8 @@ from deepsr.data.chains import check_chain
 from deepsr.drafts.ensemble import KINDS
 from deepsr.errors import InputError
 from deepsr.evaluate.protocols import PROTOCOLS
+from deepsr.names import check_name
+from deepsr.networks.model_file import with_model
 
 
 def load_yaml(path):
@@ -78,7 +79,8 @@ def complete(config, schema):
             dataset["evaluation"] = _spelled_out(dataset["evaluation"])
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
-        experiment = _overlay(defaults, experiment)
+        base, own = with_model(name, experiment, defaults) if experiment.get("model") else (defaults, experiment)
+        experiment = _overlay(base, own)
         experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
@@ -95,38 +97,6 @@ def complete(config, schema):
 def repeats(experiments):
     """The trainings beside the first of each experiment: {NAME_seedSEED: (NAME, SEED)} for all its seeds but the first."""
     return {f"{name}_seed{seed}": (name, seed) for name, each in experiments.items() for seed in each["seeds"][1:]}
-
-
-def check_name(name, key):
-    """Raise InputError unless a data set's or experiment's name is safe as a part of any path."""
-    if not isinstance(name, str):
-        raise InputError(f"{key}: YAML does not read the name {name!r} as text; write it in quotes.")
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
-        raise InputError(f"{key}: the name {name!r} may only hold letters, digits, '_' and '-'; rename it.")
-    if len(name) > 100:
-        raise InputError(f"{key[:60]}...: the name has {len(name)} characters; at most 100 are allowed, rename it.")
-
-
-def check_clip_name(name, key):
-    """Raise InputError unless a clip's name is safe as a part of a path, in a command, and in the table."""
-    check_file_name(name, "clip", key)
-    if name.lower().endswith(".csv"):
-        raise InputError(f"{key}: the clip name {name!r} ends as a table of scores does; rename the clip.")
-    if name == "mean":
-        raise InputError(f"{key}: a clip cannot be called mean, as the table's rows of means are; rename the clip.")
-
-
-def check_file_name(name, kind, key):
-    """Raise InputError unless the name of a `kind` of file or folder is safe in a path and in a scheduler's commands.
-
-    Letters of all languages and spaces are allowed. Snakemake puts names into the commands that submit its jobs, in which
-    quotes and commas end them; SLURM reads a percent sign in the path of a log as a variable.
-    """
-    unsafe = r"[\x00-\x1f\x7f/\\{}<>*?\[\]$'\"`,;#&|%\ud800-\udfff]"  # the last are bytes that are not UTF-8
-    if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):
-        raise InputError(f"{key}: the {kind} name {name!r} holds characters that are unsafe in a path; rename the {kind}.")
-    if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
-        raise InputError(f"{key}: the {kind} name {name!r} is too long; rename the {kind}.")
 
 
 def digest(value):
@@ -239,11 +209,12 @@ _Validator = jsonschema.validators.extend(
 
 def _check_experiment(name, config):
     key, experiment = f"experiments.{name}", config["experiments"][name]
-    for role in ("train", "score"):
-        for dataset in [experiment[role]] if role == "train" else experiment[role]:
-            if dataset not in config["datasets"]:
-                known = ", ".join(config["datasets"])
-                raise InputError(f"config: {key}.{role} names the data set {dataset!r}; known are {known}.")
+    trained_on = [] if experiment["model"] else [("train", experiment["train"])]
+    for role, dataset in [*trained_on, *(("score", dataset) for dataset in experiment["score"])]:
+        if dataset not in config["datasets"]:
+            raise InputError(
+                f"config: {key}.{role} names the data set {dataset!r}; known are {', '.join(config['datasets'])}."
+            )
     drafts, scale = experiment["drafts"], experiment["scale"]
     kind, given = KINDS[drafts["kind"]], set(drafts) - {"kind"}
     if wrong := (set(kind.required) - given) | (given - {*kind.required, *kind.optional}):

@@ -18,7 +18,7 @@ from deepsr.data import reds
 from deepsr.data import chains
 from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
-from deepsr.data.overlap import check_clips
+from deepsr.data.overlap import check_clips, training_clips
 from deepsr.errors import InputError
 from deepsr.networks.registry import check_network
 import snakemake_internals
@@ -58,7 +58,9 @@ for name, data in DATASETS.items():
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
     checked(check_clips, name, EXPERIMENTS, DATASETS)
-    checked(check_network, EXPERIMENTS[name]["network"])
+    if not EXPERIMENTS[name]["model"]:
+        checked(check_network, EXPERIMENTS[name]["network"])
+TRAINED = {name: experiment for name, experiment in EXPERIMENTS.items() if not experiment["model"]}
 
 
 if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
@@ -76,6 +78,18 @@ REPEATS = settings.repeats(EXPERIMENTS)
 def settings_of(wildcards):
     name, _ = REPEATS.get(wildcards.experiment, (wildcards.experiment, None))
     return EXPERIMENTS[name]
+
+
+def model_of(experiment):
+    """The file of an experiment's or repeat's network."""
+    name, _ = REPEATS.get(experiment, (experiment, None))
+    return EXPERIMENTS[name]["model"] or f"results/experiments/{experiment}/model.onnx"
+
+
+def trained_on(wildcards):
+    """[(data set, clip)] of all that an experiment's network has seen."""
+    name, _ = REPEATS.get(wildcards.experiment, (wildcards.experiment, None))
+    return training_clips(name, EXPERIMENTS, DATASETS)
 
 
 def seed_of(wildcards):
@@ -122,8 +136,8 @@ def evaluation_of(experiment, dataset):
     return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
 
 
-PATCHES = {patches_name(experiment): experiment for experiment in EXPERIMENTS.values()}
-DRAFTS = {drafts_name(experiment): experiment for experiment in EXPERIMENTS.values()}
+PATCHES = {patches_name(experiment): experiment for experiment in TRAINED.values()}
+DRAFTS = {drafts_name(experiment): experiment for experiment in TRAINED.values()}
 
 
 def scored(pattern):

@@ -8,7 +8,6 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
        results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
 
-from deepsr.data.overlap import training_clips
 from deepsr.evaluate.examples import EXAMPLES
 
 CLIPS = scored_by(EXPERIMENTS)
@@ -33,6 +32,11 @@ TRAINED_ON = {
     name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
     for name, experiment in EXPERIMENTS.items()
 }
+SEEN = {  # {experiment: {clip: hash of its frames}} of trained networks' files
+    name: experiment["clips"]
+    for name, experiment in EXPERIMENTS.items()
+    if experiment["model"] and not experiment["allow_overlap"]
+}
 USED = list(
     dict.fromkeys(
         [used for name in EXPERIMENTS for used in training_clips(name, EXPERIMENTS, DATASETS)] + [clip[1:] for clip in CLIPS]
@@ -49,7 +53,7 @@ rule evaluate_clip:
     continues from its checkpoint, which lies beside the scores.
     """
     input:
-        model="results/experiments/{experiment}/model.onnx",
+        model=lambda wildcards: model_of(wildcards.experiment),
         index=lambda wildcards: clip_index(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test"),
         zips=ancient(lambda wildcards: clip_zips(settings_of(wildcards), wildcards.dataset, wildcards.clip, "test")),
     output:
@@ -89,6 +93,7 @@ rule collect_psnr:
         rows=ROWS,
         clips=USED,
         trained_on=TRAINED_ON,
+        seen=SEEN,
         incomplete=INCOMPLETE,
         code=code("collect_psnr"),
     script:
@@ -100,7 +105,7 @@ rule measure_speed:
     twice. It waits for all scores: what else is at work then is small.
     """
     input:
-        models=expand("results/experiments/{experiment}/model.onnx", experiment=EXPERIMENTS),
+        models=[model_of(experiment) for experiment in EXPERIMENTS],
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in FIRST_SCORED.values()],
         zips=ancient([path for dataset, clip in FIRST_SCORED.values() for path in DATASETS[dataset].zips(clip)]),
         table=ancient("results/psnr.csv"),

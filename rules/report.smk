@@ -2,7 +2,7 @@
 What people look at: figures, a report page, and where the numbers come from.
 
 Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
-Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training, and sweep if there is one
+Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training; degradations and sweep if there are some
        results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
        results/figures/flicker/{dataset}/{clip}.png, .svg  a row of pixels over time
        results/provenance.json   config, code, packages, machine and data behind the table
@@ -27,8 +27,12 @@ SIGMAS = {
 }
 TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
 SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
-SCORE_CHARTS = [*SCORED_BY, "gain", "frames", *(["sweep"] if len(SIGMAS) >= 3 else [])]
-CHARTS = [*SCORE_CHARTS, "training", "speed"]
+# Data sets that have clips under degradations of their own make a curve, too, if there are three of them.
+DEGRADED = {(row["experiment"], row["degradation"]) for row in ROWS}
+COMPARED = any(sum(name == other for other, _ in DEGRADED) >= 3 for name in EXPERIMENTS)
+SCORE_CHARTS = [*SCORED_BY, "gain", "frames"]
+SCORE_CHARTS += [chart for chart, wanted in {"degradations": COMPARED, "sweep": len(SIGMAS) >= 3}.items() if wanted]
+CHARTS = [*SCORE_CHARTS, *(["training"] if TRAINED else []), "speed"]
 FLICKER = [f"results/figures/flicker/{dataset}/{clip}.png" for dataset, clip in SCORED_CLIPS]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
@@ -39,7 +43,7 @@ FIGURES = [
 # Scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
-USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in EXPERIMENTS.values()})
+USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in TRAINED.values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
@@ -74,7 +78,7 @@ rule plot_scores:
 rule plot_training:
     """Loss and validation PSNR over the steps of each experiment's training."""
     input:
-        histories=expand("results/experiments/{experiment}/history.csv", experiment=EXPERIMENTS),
+        histories=expand("results/experiments/{experiment}/history.csv", experiment=TRAINED),
     output:
         png=report(
             "results/figures/training.png", caption="../report/training.rst", category="Runs", labels={"shows": "training"}
@@ -86,7 +90,7 @@ rule plot_training:
     conda:
         "../envs/deepsr.yaml"
     params:
-        oracle={name: is_oracle(experiment["drafts"]) for name, experiment in EXPERIMENTS.items()},
+        oracle={name: is_oracle(experiment["drafts"]) for name, experiment in TRAINED.items()},
         dpi=config["figures"]["dpi"],
         code=code("plot_training"),
     script:
@@ -177,7 +181,7 @@ rule write_provenance:
     input:
         table="results/psnr.csv",
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
-        summaries=expand("results/experiments/{experiment}/summary.json", experiment=EXPERIMENTS),
+        summaries=expand("results/experiments/{experiment}/summary.json", experiment=TRAINED),
     output:
         provenance="results/provenance.json",
     log:

@@ -39,6 +39,7 @@ rule export_network:
     """The trained network in ONNX, which evaluation runs and which can be used anywhere else."""
     input:
         model="results/experiments/{experiment}/model.keras",
+        indexes=lambda wildcards: [f"results/clips/{dataset}/{clip}.json" for dataset, clip in trained_on(wildcards)],
     output:
         onnx="results/experiments/{experiment}/model.onnx",
     log:
@@ -50,9 +51,11 @@ rule export_network:
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
-            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "drafts")},
-            "degradation": chain_of(settings_of(wildcards), settings_of(wildcards)["train"]),
+            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "drafts", "train")},
+            "degradation": chains.text(chain_of(settings_of(wildcards), settings_of(wildcards)["train"])),
+            "shrinking": chains.shrinking(chain_of(settings_of(wildcards), settings_of(wildcards)["train"])),
         },
+        clips=lambda wildcards: ["/".join(clip) for clip in trained_on(wildcards)],
         code=code("export_network"),
     script:
         "../scripts/export_network.py"

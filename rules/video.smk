@@ -1,8 +1,8 @@
 """
 Your own videos, enlarged. Made only when asked for: results/videos/holiday_x4.mp4 enlarges videos/holiday.mp4 (or .mkv,
-.avi, ..., or the folder of frames videos/holiday/) by the first experiment of scale 4 that needs no ground truth.
+.avi, ..., or the folder of frames videos/holiday/) by models/fast_x4.onnx, or by what `videos: experiments:` names.
 
-Needs: the video, results/experiments/{experiment}/model.onnx
+Needs: the video, models/ or results/experiments/{experiment}/model.onnx
 Makes: results/videos/{video}.json             its frames, time stamps, cuts, sound and looks
        results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound; .mkv with all that it holds beside
        results/videos/{video}_x{scale}.zip     its frames as PNG images

@@ -5,6 +5,8 @@ Needs: config["videos"], EXPERIMENTS
 Makes: functions for video.smk
 """
 
+from deepsr.names import check_file_name
+from deepsr.networks.model_file import experiment_of
 from deepsr.video.encode import CODECS, check_container
 from deepsr.video.estimate import planned_estimate
 from deepsr.video.source import choose_experiment, find_source
@@ -17,7 +19,7 @@ ENCODING = H264 | {"codec": VIDEOS["codec"]}
 
 
 def source_of(wildcards, still=False):
-    checked(settings.check_file_name, wildcards.video, "video", "results/videos")
+    checked(check_file_name, wildcards.video, "video", "results/videos")
     return str(checked(find_source, wildcards.video, VIDEOS["folder"], VIDEOS["files"], still))
 
 
@@ -41,20 +43,28 @@ def frame_rate_of(wildcards):
     return VIDEOS["frame_rate"] if Path(source_of(wildcards)).is_dir() else 25
 
 
+@cache
+def enlargers():
+    """{name: settings} of the experiments and of the trained networks' files that may enlarge."""
+    files = [name for name in VIDEOS["experiments"] if name.endswith(".onnx")]
+    return EXPERIMENTS | {name: checked(experiment_of, name) for name in files}
+
+
 def enlarging(wildcards):
-    """Name of the experiment that enlarges, of the scale asked for if there is one."""
+    """Name of the experiment or file that enlarges, of the scale asked for if there is one."""
     scale = int(wildcards.scale) if "scale" in wildcards.keys() else None
-    return checked(choose_experiment, EXPERIMENTS, VIDEOS["experiments"], scale)
+    return checked(choose_experiment, enlargers(), VIDEOS["experiments"], scale)
 
 
 def enlarging_settings(wildcards):
-    experiment = EXPERIMENTS[enlarging(wildcards)]
-    degradation = chains.shrinking(chain_of(experiment, experiment["train"]))
-    return {"degradation": degradation, **{key: experiment[key] for key in ("scale", "drafts")}}
+    experiment = enlargers()[enlarging(wildcards)]
+    chain = experiment["degradation"] if experiment["model"] else chain_of(experiment, experiment["train"])
+    return {"degradation": chains.shrinking(chain), **{key: experiment[key] for key in ("scale", "drafts")}}
 
 
 def enlarging_model(wildcards):
-    return f"results/experiments/{enlarging(wildcards)}/model.onnx"
+    name = enlarging(wildcards)
+    return enlargers()[name]["model"] or model_of(name)
 
 
 def encoding_of(wildcards):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from job import job
 
-from deepsr.data.overlap import check_same_frames
+from deepsr.data.overlap import check_not_seen, check_same_frames
 from deepsr.data.sequence import read_index
 from deepsr.evaluate.table import collect, read_psnr, summary
 from deepsr.files import atomic
@@ -11,6 +11,7 @@ with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
     hashes = {tuple(clip): read_index(path)["sha256"] for clip, path in clips}
     check_same_frames(snakemake.params.rows, snakemake.params.trained_on, hashes)
+    check_not_seen(snakemake.params.rows, snakemake.params.seen, hashes)
     result = collect(snakemake.params.rows, snakemake.input.scores)
     for row in result[result["infinite_frames"] > 0].itertuples():
         log.warning(

@@ -2,6 +2,7 @@ import json
 
 from job import job, quiet
 
+from deepsr.data.sequence import read_index
 from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.networks.onnx_export import to_onnx
@@ -18,7 +19,9 @@ with job(snakemake):
         model = keras.saving.load_model(snakemake.input.model, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a damaged file
         raise InputError(f"{snakemake.input.model}: is damaged ({error}); delete it and run again.") from error
-    facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in snakemake.params.facts.items()}
+    clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
+    facts = snakemake.params.facts | {"clips": {clip: read_index(path)["sha256"] for clip, path in clips}}
+    facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     network = to_onnx(model, facts)
     with atomic(snakemake.output.onnx) as part:
         part.write_bytes(network.SerializeToString())

@@ -11,6 +11,8 @@ with job(snakemake):
         figure = bars.plot_gain(table, scores, params.seed)
     elif chart == "frames":
         figure = curves.plot_frames(table, scores)
+    elif chart == "degradations":
+        figure = curves.plot_degradations(table)
     elif chart == "sweep":
         figure = curves.plot_sweep(table, params.sigmas)
     else:

@@ -12,7 +12,8 @@ import yaml
 from deepsr.drafts import recurrent
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "deepsr", "config", "profiles", "envs", "report", "tests/clips", "tests/tiny.yaml")
+FOLDERS = ("rules", "scripts", "deepsr", "config", "profiles", "envs", "report", "models", "tests/clips")
+PARTS = ("Snakefile", "tests/tiny.yaml", *FOLDERS)
 
 
 def mostly_slow(values, always=1):

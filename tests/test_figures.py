@@ -309,6 +309,22 @@ def test_a_network_that_was_not_trained_has_a_figure_too(tmp_path):
     style.save(figure, tmp_path / "a.png", tmp_path / "a.svg", 50)
 
 
+def test_degradations_stand_in_the_order_of_the_data_sets_and_show_means(read):
+    rows = [row("a", "city", 26.0, dataset="clean"), row("a", "bike", 27.0, dataset="clean")]
+    rows += [
+        row("b", "city", 25.5, dataset="clean"),
+        row("a", "city", 25.25, dataset="crf"),
+        row("a", "city", 24.0, dataset="mp"),
+    ]
+    figure = curves.plot_degradations(read(rows))
+    first, second = figure.axes[0].lines[:2]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["clean", "crf", "mp"]
+    base = row("a", "city", 0.0)["psnr_bicubic"]
+    assert first.get_ydata().tolist() == [26.5 - base, 25.25 - base, 24 - base]
+    assert second.get_ydata()[0] == 25.5 - base and np.isnan(second.get_ydata()[1:]).all()
+    assert {"a", "b"} <= set(texts(figure))  # each line is named, also if it ends early
+
+
 def test_sweep_is_drawn_in_order_of_sigma(read):
     sigmas = {"c": 2.0, "a": 0.5, "b": 1.0}
     table = read(

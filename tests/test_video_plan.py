@@ -240,11 +240,11 @@ def test_the_experiment_that_enlarges():
         "single": {"scale": 4, "drafts": SINGLE},
         "small": {"scale": 2, "drafts": SINGLE},
     }
-    assert choose_experiment(experiments, None) == "deepsr"
-    assert choose_experiment(experiments, None, 2) == "small"
+    assert choose_experiment(experiments, ["deepsr", "small"]) == "deepsr"
+    assert choose_experiment(experiments, ["deepsr", "small"], 2) == "small"
     assert choose_experiment(experiments, ["single", "small"], 4) == "single"
     for wanted, scale, message in [
-        (None, 3, "no experiment for videos has scale 3"),
+        (["single", "small"], 3, "videos.experiments: none has scale 3"),
         (["single"], 2, "has scale 2"),
         (["article"], 4, "article is an oracle.*ground truth"),
         (["depsr"], 4, "names 'depsr', which is none of article, deepsr"),

@@ -399,6 +399,27 @@ def test_a_data_set_added_scores_the_trained_network(finished, copy_of):
     assert mine["psnr_deepsr"] == table.loc[("single", "tiny", "tower")]["psnr_deepsr"]
 
 
+def test_a_trained_network_is_scored_from_its_file_alone(finished, copy_of):
+    copy = copy_of(finished)
+    shutil.copy(copy.path / "results/experiments/deepsr/model.onnx", copy.path / "bought.onnx")
+    copy.config["experiments"]["bought"] = {"model": "bought.onnx"}
+    copy.config["defaults"] |= {"scale": 2, "network": "srcnn"}  # of what is trained
+    for trained in ("article", "deepsr", "single"):
+        copy.config["experiments"][trained] |= {"scale": 4, "network": "deepsr"}
+    assert copy.planned("results/psnr.csv") == {"evaluate_clip": 1, "collect_psnr": 1}
+    copy.run("results/psnr.csv")
+    table = pd.read_csv(copy.path / "results/psnr.csv").set_index(["experiment", "sequence"])
+    columns = ["scale", "train", "drafts", "network", "psnr_bicubic", "psnr_deepsr", "ssim_deepsr"]
+    assert table.loc["bought"][columns].equals(table.loc["deepsr"][columns])
+    copy.config["datasets"]["tiny"]["test"] = ["harbour"]
+    copy.config["experiments"] = {"bought": {"model": "bought.onnx"}}
+    done = copy.run("results/psnr.csv", check=False)
+    assert done.returncode and "experiments.bought scores tiny/harbour, on which its model was trained" in done.stdout
+    copy.config["experiments"]["bought"]["allow_overlap"] = True
+    copy.run()  # with all figures, of which none is a training's
+    assert not (copy.path / "results/experiments/bought/model.onnx").exists()
+
+
 @pytest.mark.slow
 def test_starting_from_another_experiment(finished, copy_of):
     copy = copy_of(finished)

@@ -7,7 +7,7 @@ from pathlib import Path
 from deepsr.data import benchmarks, demo, reds
 from deepsr.data.frames import list_images, natural_key, pair_lr
 from deepsr.errors import InputError
-from deepsr.settings import check_clip_name
+from deepsr.names import check_clip_name
 
 
 class DataSet:

@@ -5,7 +5,9 @@ from deepsr.errors import InputError
 
 
 def training_clips(name, experiments, datasets):
-    """All that an experiment's network, or one it starts from, is trained on: [(data set, clip)]."""
+    """All that an experiment's network, or one it starts from, is trained on here: [(data set, clip)]."""
+    if experiments[name].get("model"):
+        return []
     lineage = []
     while name in experiments and name not in lineage:
         lineage.append(name)
@@ -29,6 +31,21 @@ def check_same_frames(rows, trained_on, hashes):
                 )
 
 
+def check_not_seen(rows, seen, hashes):
+    """Refuse a score of a trained network's file on frames that it was trained on.
+
+    rows, hashes: as of `check_same_frames`; seen: {experiment: {clip: sha256 of the frames}}.
+    """
+    for row in rows:
+        scored = row["dataset"], row["sequence"]
+        for clip, sha256 in seen.get(row["experiment"], {}).items():
+            if sha256 == hashes[scored]:
+                raise InputError(
+                    f"experiments.{row['experiment']} scores {'/'.join(scored)}, on which its model was trained ({clip}); "
+                    "take it out of the data set's test list, or set allow_overlap: true to show what a leak does."
+                )
+
+
 def check_clips(name, experiments, datasets):
     """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
 
@@ -37,10 +54,8 @@ def check_clips(name, experiments, datasets):
     experiment = experiments[name]
     if not experiment["score"]:
         raise InputError(f"config: experiments.{name}.score: none of its data sets is there; put one in its place.")
-    for role, dataset in [
-        ("train", datasets[experiment["train"]]),
-        *(("test", datasets[scored]) for scored in experiment["score"]),
-    ]:
+    trained = [] if experiment.get("model") else [("train", datasets[experiment["train"]])]
+    for role, dataset in [*trained, *(("test", datasets[scored]) for scored in experiment["score"])]:
         if not getattr(dataset, role):
             raise InputError(
                 f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "

@@ -3,12 +3,10 @@
 import math
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from deepsr.errors import InputError
 from deepsr.networks import chain_tiles, tiles
-from deepsr.networks.onnx_export import DIGEST, digest
+from deepsr.networks.model_file import REMEDY, load_network
 
 # Optional: name of a network -> the class that applies it faster than the general one of `deepsr.networks.tiles`.
 PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
@@ -20,22 +18,11 @@ def Predictor(path, threads=1, gpu=False):
     Arguments and attributes: see `deepsr.networks.tiles.Predictor`. The file's metadata name the network.
     Raises InputError if the file is missing, damaged or not such a network.
     """
-    remedy = "delete it and run again, or give the .onnx file of a network trained by this workflow"
+    model, facts = load_network(path)
     try:
-        model = onnx.load(path, load_external_data=False)
-        facts = {entry.key: entry.value for entry in model.metadata_props}
-        if facts.get(DIGEST) != digest(model):
-            raise ValueError("its layers or weights are not those that were written")
-        if not all(np.isfinite(numpy_helper.to_array(tensor)).all() for tensor in model.graph.initializer):
-            raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
-        predictor = PREDICTORS.get(facts.get("network"), tiles.Predictor)
-        return predictor(model, threads, gpu)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {remedy}.") from None
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file can fail in any way that protobuf, onnx and numpy know
-        raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {remedy}.") from error
+        return PREDICTORS.get(facts.get("network"), tiles.Predictor)(model, threads, gpu)
+    except Exception as error:  # onnxruntime has kinds of its own
+        raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {REMEDY}.") from error
 
 
 def predict_frame(predictor, drafts, pad=8):

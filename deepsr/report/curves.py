@@ -78,6 +78,25 @@ def plot_training(runs):
     return figure
 
 
+def plot_degradations(table):
+    """Mean gain of each experiment on each data set, where these have the clips under degradations of their own."""
+    means, looks = table[table["mean"]], style.looks(table)
+    names, ends = list(means["dataset"].unique()), []
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for experiment, rows in means.groupby("experiment", sort=False):
+        color, marker = looks[experiment]
+        gains = rows.set_index("dataset")["gain"].reindex(names)
+        look = {"linestyle": "--", "markerfacecolor": "white"} if rows["oracle"].any() else {}
+        axes.plot(range(len(names)), gains, color=color, marker=marker, **look)
+        ends.append((gains.dropna().iloc[-1], experiment, color))
+    axes.axhline(0, color=GREY, linewidth=1)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylabel("gain over bicubic in dB")
+    style.label_ends(axes, ends, space=0.055)
+    return figure
+
+
 def plot_sweep(table, sigmas):
     """Gain over the standard deviation of the oracle's Gaussian draft. sigmas: {experiment: pixels}."""
     table = table[table["experiment"].isin(sigmas)].assign(sigma=table["experiment"].map(sigmas))

@@ -38,6 +38,11 @@ CHARTS = {  # title and caption, behind those of the metrics
         "Dotted grey is bicubic; where a line comes close to it, the network adds little. Frames at a clip's ends have "
         "fewer neighbours for motion drafts. The axes differ from clip to clip.",
     ),
+    "degradations": (
+        "Gain on each degradation",
+        "Mean gain over bicubic on each data set. They differ in how their LR frames came about, which the table tells, and so "
+        "do the bicubic frames that the networks are compared with.",
+    ),
     "training": (
         "Training",
         "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "

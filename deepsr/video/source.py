@@ -34,11 +34,10 @@ def find_source(name, folder, files, still):
 def choose_experiment(experiments, wanted, scale=None):
     """Name of the experiment whose network enlarges videos: the first of this scale, or of any scale.
 
-    experiments: dict of names and settings. wanted: names to choose among, or None for all but oracles.
+    experiments: dict of names and settings. wanted: names to choose among.
     Raises InputError if none has the scale, and for an oracle, whose drafts no video has.
     """
-    names = wanted or [name for name, settings in experiments.items() if not is_oracle(settings["drafts"])]
-    for name in names:
+    for name in wanted:
         if name not in experiments:
             raise InputError(f"config: videos.experiments names {name!r}, which is none of {', '.join(experiments)}.")
         if is_oracle(experiments[name]["drafts"]):
@@ -46,7 +45,7 @@ def choose_experiment(experiments, wanted, scale=None):
                 f"config: videos.experiments: {name} is an oracle, its drafts are blurred ground truth, which a video that "
                 "is yet to be enlarged does not have; name an experiment with motion, recurrent or bicubic drafts."
             )
-    for name in names:
+    for name in wanted:
         if scale in (None, experiments[name]["scale"]):
             return name
-    raise InputError(f"config: no experiment for videos has scale {scale}; add one, or ask for another scale.")
+    raise InputError(f"config: videos.experiments: none has scale {scale}; add one, or ask for another scale.")

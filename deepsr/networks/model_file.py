@@ -1,0 +1,78 @@
+"""A trained network as an .onnx file: what it says of itself, and an experiment that scores it instead of training one."""
+
+import json
+from pathlib import Path
+
+from deepsr.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+REMEDY = "delete it and run again, or give the .onnx file of a network trained by this workflow"
+# What an experiment with a trained network may still say; all else is decided by the file.
+FREE = {"model", "score", "evaluation", "degradation", "allow_overlap"}
+
+
+def load_network(path):
+    """(onnx.ModelProto, its metadata {name: text}) of an .onnx file that `onnx_export.to_onnx` made.
+
+    Raises InputError if the file is missing, damaged, changed since it was written, or not such a network.
+    """
+    import numpy as np  # here and below, since planning reads such a file only if the config names one
+    import onnx
+
+    from deepsr.networks.onnx_export import DIGEST, digest
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+        facts = {entry.key: entry.value for entry in model.metadata_props}
+        if facts.get(DIGEST) != digest(model):
+            raise ValueError("its layers or weights are not those that were written")
+        if not all(np.isfinite(onnx.numpy_helper.to_array(tensor)).all() for tensor in model.graph.initializer):
+            raise InputError(f"{path}: has weights that are not finite numbers; train the network again.")
+        return model, facts
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; {REMEDY}.") from None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way that protobuf, onnx and numpy know
+        raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {REMEDY}.") from error
+
+
+def experiment_of(path):
+    """The settings of an experiment that a trained network's file decides.
+
+    path: of the .onnx file; one that is not there is looked for in the folder of the workflow. Keys: model (the path that
+    was found), network, scale, drafts, degradation (what made LR frames small), train (the name of its data set) and
+    clips ({"data set/clip": sha256 of the frames}, all that it was trained on).
+    Raises InputError as `load_network` does, and if the file does not tell all that.
+    """
+    found = Path(path).expanduser()
+    if not found.is_file() and (ROOT / found).is_file():
+        found = ROOT / found
+    _, facts = load_network(found)
+    try:
+        return {
+            "model": str(found),
+            "network": facts["network"],
+            "scale": int(facts["scale"]),
+            "drafts": json.loads(facts["drafts"]),
+            "degradation": facts["shrinking"],
+            "train": facts["train"],
+            "clips": json.loads(facts["clips"]),
+        }
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{found}: does not tell its drafts and clips ({error}); {REMEDY}.") from error
+
+
+def with_model(name, experiment, defaults):
+    """(defaults, experiment) of an experiment with a trained network: the defaults are what its file decides.
+
+    Raises InputError as `experiment_of` does, and if the experiment says itself what the file decides.
+    """
+    if wrong := sorted(set(experiment) - FREE):
+        raise InputError(
+            f"config: experiments.{name}.{wrong[0]}: {experiment['model']} is trained, and tells network, scale and "
+            f"drafts; take {' and '.join(wrong)} out, or model."
+        )
+    kept = {key: value for key, value in defaults.items() if key in FREE - {"model"}}
+    own = {key: value for key, value in experiment.items() if key != "model"}
+    return experiment_of(experiment["model"]) | kept, own
