@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from deepsr.data.chains import check_chain
+from deepsr.data.chains import check_chain, shrinking
 from deepsr.drafts.ensemble import KINDS
 from deepsr.errors import InputError
 from deepsr.evaluate.protocols import PROTOCOLS
@@ -83,6 +83,7 @@ def complete(config, schema):
         experiment = _overlay(base, own)
         experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
+        experiment["train"] = [experiment["train"]] if isinstance(experiment["train"], str) else experiment["train"]
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
         experiment["seeds"] = experiment["seeds"] or [config["seed"]]
         experiment["degradation"] = check_chain(experiment["degradation"], f"experiments.{name}.degradation")
@@ -209,12 +210,14 @@ _Validator = jsonschema.validators.extend(
 
 def _check_experiment(name, config):
     key, experiment = f"experiments.{name}", config["experiments"][name]
-    trained_on = [] if experiment["model"] else [("train", experiment["train"])]
-    for role, dataset in [*trained_on, *(("score", dataset) for dataset in experiment["score"])]:
-        if dataset not in config["datasets"]:
-            raise InputError(
-                f"config: {key}.{role} names the data set {dataset!r}; known are {', '.join(config['datasets'])}."
-            )
+    for role in ("train", "score"):
+        for dataset in experiment[role]:
+            if dataset not in config["datasets"]:
+                known = ", ".join(config["datasets"])
+                raise InputError(f"config: {key}.{role} names the data set {dataset!r}; known are {known}.")
+    degradations = [config["datasets"][name].get("degradation", experiment["degradation"]) for name in experiment["train"]]
+    if len(ways := sorted(set(map(shrinking, degradations)))) > 1:
+        raise InputError(f"config: {key}.train: its data sets are made small by {' and '.join(ways)}; choose one way.")
     drafts, scale = experiment["drafts"], experiment["scale"]
     kind, given = KINDS[drafts["kind"]], set(drafts) - {"kind"}
     if wrong := (set(kind.required) - given) | (given - {*kind.required, *kind.optional}):

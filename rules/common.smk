@@ -118,9 +118,9 @@ def patches_name(experiment):
     return f"{keys['size']}px_{settings.digest(keys)}"
 
 
-def drafts_name(experiment):
+def drafts_name(experiment, dataset):
     keys = {key: experiment[key] for key in ("scale", "drafts", "patches")}
-    keys["degradation"] = chain_of(experiment, experiment["train"])
+    keys["degradation"] = chain_of(experiment, dataset)
     name = chains.file_name(keys["degradation"])
     return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{settings.digest(keys)}"
 
@@ -131,13 +131,18 @@ def chain_of(experiment, dataset):
     return chains.shrinking(degradation) if DATASETS[dataset].has_lr else degradation
 
 
+def training_chains(experiment):
+    """The same of all data sets that an experiment is trained on; all of them begin alike."""
+    return [chain_of(experiment, dataset) for dataset in experiment["train"]]
+
+
 def evaluation_of(experiment, dataset):
     """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
     return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in TRAINED.values()}
-DRAFTS = {drafts_name(experiment): experiment for experiment in TRAINED.values()}
+DRAFTS = {drafts_name(experiment, dataset): experiment for experiment in TRAINED.values() for dataset in experiment["train"]}
 
 
 def scored(pattern):
@@ -170,8 +175,11 @@ def growing(amount, per_input_mb=0, per_pixel=0):
 
 def shards(wildcards):
     experiment = settings_of(wildcards)
-    dataset = experiment["train"]
-    return [f"results/drafts/{dataset}/{drafts_name(experiment)}/{clip}.npz" for clip in DATASETS[dataset].train]
+    return [
+        f"results/drafts/{dataset}/{drafts_name(experiment, dataset)}/{clip}.npz"
+        for dataset in experiment["train"]
+        for clip in DATASETS[dataset].train
+    ]
 
 
 def contents_of(paths, name):

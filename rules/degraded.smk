@@ -34,9 +34,7 @@ def clip_zips(experiment, dataset, clip, role):
 
 CHAINS = {}  # name of a folder in results/degraded: the scale and the chain of degradations that it stands for
 for experiment in EXPERIMENTS.values():
-    trained = (
-        [] if experiment["model"] else [(experiment["train"], clip, "train") for clip in DATASETS[experiment["train"]].train]
-    )
+    trained = [(dataset, clip, "train") for dataset in experiment["train"] for clip in DATASETS[dataset].train]
     tested = [(dataset, clip, "test") for dataset in experiment["score"] for clip in DATASETS[dataset].test]
     for use in trained + tested:
         if path := degraded_path(experiment, *use):

@@ -19,7 +19,8 @@ ROWS = [
         "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "drafts", "network", "train")},
+        **{key: experiment[key] for key in ("scale", "drafts", "network")},
+        "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
         "evaluation": evaluation_of(experiment, dataset),
         "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
             chains.text(degraded_chain(experiment, dataset, clip, "test"))

@@ -51,9 +51,10 @@ rule export_network:
     params:
         facts=lambda wildcards: {
             "experiment": wildcards.experiment,
-            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "drafts", "train")},
-            "degradation": chains.text(chain_of(settings_of(wildcards), settings_of(wildcards)["train"])),
-            "shrinking": chains.shrinking(chain_of(settings_of(wildcards), settings_of(wildcards)["train"])),
+            **{key: settings_of(wildcards)[key] for key in ("network", "scale", "drafts")},
+            "train": " + ".join(settings_of(wildcards)["train"]),
+            "degradation": " or ".join(map(chains.text, training_chains(settings_of(wildcards)))),
+            "shrinking": chains.shrinking(training_chains(settings_of(wildcards))[0]),
         },
         clips=lambda wildcards: ["/".join(clip) for clip in trained_on(wildcards)],
         code=code("export_network"),

@@ -58,7 +58,7 @@ def enlarging(wildcards):
 
 def enlarging_settings(wildcards):
     experiment = enlargers()[enlarging(wildcards)]
-    chain = experiment["degradation"] if experiment["model"] else chain_of(experiment, experiment["train"])
+    chain = experiment["degradation"] if experiment["model"] else training_chains(experiment)[0]
     return {"degradation": chains.shrinking(chain), **{key: experiment[key] for key in ("scale", "drafts")}}
 
 

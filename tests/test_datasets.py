@@ -8,7 +8,7 @@ from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips, check_same_frames, training_clips
 from deepsr.errors import InputError
 
-EXPERIMENT = {"train": "a", "score": ["b"], "scale": 4, "allow_overlap": False}
+EXPERIMENT = {"train": ["a"], "score": ["b"], "scale": 4, "allow_overlap": False}
 
 
 def clips(path, **frames):
@@ -288,7 +288,7 @@ def test_the_same_frames_under_two_names(tmp_path):
 
 def test_a_network_has_learned_what_the_one_it_starts_from_has(tmp_path):
     data = {name: folder(clips(tmp_path / name, **{name: 1}), train=[name]) for name in ("a", "b")}
-    experiments = {"first": {"train": "a"}, "second": {"train": "b", "start": "first"}}
+    experiments = {"first": {"train": ["a"]}, "second": {"train": ["b"], "start": "first"}}
     assert training_clips("first", experiments, data) == [("a", "a")]
     assert training_clips("second", experiments, data) == [("b", "b"), ("a", "a")]
 
@@ -333,8 +333,8 @@ def test_clips_that_the_network_it_starts_from_has_seen_are_not_scored():
         "reds4": open_data_set("reds4", {"source": "reds", "split": "reds4"}),
     }
     experiments = {
-        "all": {"train": "official", "score": ["official"], "scale": 4, "allow_overlap": False, "start": None},
-        "few": {"train": "reds4", "score": ["reds4"], "scale": 4, "allow_overlap": False, "start": "all"},
+        "all": {"train": ["official"], "score": ["official"], "scale": 4, "allow_overlap": False, "start": None},
+        "few": {"train": ["reds4"], "score": ["reds4"], "scale": 4, "allow_overlap": False, "start": "all"},
     }
     check_clips("all", experiments, data)
     with pytest.raises(InputError, match="train_000, train_011, train_015, train_020"):

@@ -60,3 +60,14 @@ def test_given_lr_frames_stay_as_they_are(project):
         done.returncode
         and "config: datasets.tiny has LR frames of its own, lr, and a degradation; remove one." in done.stdout
     )
+
+
+def test_training_clips_of_several_data_sets_are_put_together(project):
+    tiny = project.config["datasets"]["tiny"]
+    project.config["datasets"]["coded"] = {**tiny, "test": [], "degradation": ["bicubic", CODEC]}
+    project.config["experiments"] = {"plain": SINGLE, "both": {**SINGLE, "train": ["tiny", "coded"]}}
+    found = [re.sub(r"_\w{8}/", "/", name) for name in degraded(project)]
+    assert found == ["x4_bicubic-codec-h264-crf-28/coded/harbour"]
+    planned = project.run("results/psnr.csv", "-n", "--quiet", "host").stdout
+    shards = re.findall(r"results/drafts/(\w+)/x4_[\w-]+/harbour.npz", planned[planned.index("rule train_network") :])
+    assert {"tiny", "coded"} == set(shards) and project.planned("results/psnr.csv")["make_drafts"] == 2

@@ -33,7 +33,8 @@ def test_the_file_tells_what_an_experiment_needs(model):
         "scale": 3,
         "drafts": DRAFTS,
         "degradation": "blur",
-        "train": "open",
+        "train": [],
+        "trained_on": "open",
         "clips": {"open/city": "0" * 64},
     }
 
@@ -42,7 +43,7 @@ def test_an_experiment_takes_what_the_file_tells_and_of_the_defaults_only_how_to
     asked = config(model=model, evaluation={"border": 3})
     asked["defaults"] = {"scale": 2, "network": "srcnn", "train": "gone", "evaluation": {"skip_frames": 1, "border": 5}}
     found = complete(asked, SCHEMA)["experiments"]["mine"]
-    assert (found["scale"], found["network"], found["drafts"], found["train"]) == (3, "deepsr", DRAFTS, "open")
+    assert (found["scale"], found["network"], found["drafts"], found["train"]) == (3, "deepsr", DRAFTS, [])
     assert (
         (found["evaluation"]["border"], found["evaluation"]["skip_frames"]) == (3, 1)
         and found["degradation"] == "blur"

@@ -40,6 +40,17 @@ def test_an_experiment_without_seeds_has_that_of_the_config():
     assert complete({**config(), "seed": 7}, SCHEMA)["experiments"]["mine"]["seeds"] == [7]
 
 
+def test_an_experiment_may_learn_from_several_data_sets_that_are_made_small_alike():
+    sets = {"a": {"source": "demo"}, "b": {"source": "demo", "degradation": ["bicubic", {"noise": 5}]}}
+    sets["c"] = {"source": "demo", "degradation": "blur"}
+    asked = {"datasets": sets, "experiments": {"mine": {"train": ["a", "b"], "score": ["a"]}}}
+    assert complete(asked, SCHEMA)["experiments"]["mine"]["train"] == ["a", "b"]
+    assert completed()["train"] == ["demo"]
+    asked["experiments"]["mine"]["train"] = ["a", "c"]
+    with pytest.raises(InputError, match="mine.train: its data sets are made small by bicubic and blur; choose one way"):
+        complete(asked, SCHEMA)
+
+
 def test_seeds_beside_the_first_have_names_of_their_own():
     assert repeats({"a": {"seeds": [3, 1, 2]}, "b": {"seeds": [1]}}) == {"a_seed1": ("a", 1), "a_seed2": ("a", 2)}
     taken = {"datasets": {"demo": {"source": "demo"}}, "experiments": {"a": {"seeds": [1, 2]}, "a_seed2": {}}}

@@ -6,13 +6,12 @@ from deepsr.errors import InputError
 
 def training_clips(name, experiments, datasets):
     """All that an experiment's network, or one it starts from, is trained on here: [(data set, clip)]."""
-    if experiments[name].get("model"):
-        return []
     lineage = []
     while name in experiments and name not in lineage:
         lineage.append(name)
         name = experiments[name].get("start")
-    return [(experiments[each]["train"], clip) for each in lineage for clip in datasets[experiments[each]["train"]].train]
+    trained_on = dict.fromkeys(dataset for each in lineage for dataset in experiments[each]["train"])
+    return [(dataset, clip) for dataset in trained_on for clip in datasets[dataset].train]
 
 
 def check_same_frames(rows, trained_on, hashes):
@@ -54,8 +53,10 @@ def check_clips(name, experiments, datasets):
     experiment = experiments[name]
     if not experiment["score"]:
         raise InputError(f"config: experiments.{name}.score: none of its data sets is there; put one in its place.")
-    trained = [] if experiment.get("model") else [("train", datasets[experiment["train"]])]
-    for role, dataset in [*trained, *(("test", datasets[scored]) for scored in experiment["score"])]:
+    for role, dataset in [
+        *(("train", datasets[trained]) for trained in experiment["train"]),
+        *(("test", datasets[scored]) for scored in experiment["score"]),
+    ]:
         if not getattr(dataset, role):
             raise InputError(
                 f"config: datasets.{dataset.name}.{role} has no clips, which experiments.{name} needs; name some, or check "

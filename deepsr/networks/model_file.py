@@ -41,8 +41,8 @@ def experiment_of(path):
     """The settings of an experiment that a trained network's file decides.
 
     path: of the .onnx file; one that is not there is looked for in the folder of the workflow. Keys: model (the path that
-    was found), network, scale, drafts, degradation (what made LR frames small), train (the name of its data set) and
-    clips ({"data set/clip": sha256 of the frames}, all that it was trained on).
+    was found), network, scale, drafts, degradation (what made LR frames small), train (no data set of this
+    config), trained_on (the names of its data sets) and clips ({"data set/clip": sha256 of the frames}, all of theirs).
     Raises InputError as `load_network` does, and if the file does not tell all that.
     """
     found = Path(path).expanduser()
@@ -56,7 +56,8 @@ def experiment_of(path):
             "scale": int(facts["scale"]),
             "drafts": json.loads(facts["drafts"]),
             "degradation": facts["shrinking"],
-            "train": facts["train"],
+            "train": [],
+            "trained_on": facts["train"],
             "clips": json.loads(facts["clips"]),
         }
     except (KeyError, ValueError) as error:

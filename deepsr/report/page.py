@@ -40,8 +40,8 @@ CHARTS = {  # title and caption, behind those of the metrics
     ),
     "degradations": (
         "Gain on each degradation",
-        "Mean gain over bicubic on each data set. They differ in how their LR frames came about, which the table tells, and so "
-        "do the bicubic frames that the networks are compared with.",
+        "Mean gain over bicubic on each data set. They differ in how their LR frames came about (see the table), and so do "
+        "the bicubic frames that the networks are compared with.",
     ),
     "training": (
         "Training",
