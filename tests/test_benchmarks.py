@@ -17,7 +17,9 @@ import process
 import run
 import tables as benchmark
 import upscaling
+import video_times
 from rows import ROWS, Row
+from video_times import MODELS, SIZES
 
 from deepsr.data.degradation import degrade, upscale
 from deepsr.data.frames import index_images, list_members, luma, write_clip
@@ -216,3 +218,12 @@ def test_the_results_that_are_kept_are_those_of_the_readme():
     with open(folder / "results.csv", newline="") as file:
         assert len(kept.lines) == len(list(csv.DictReader(file))) > 0
     assert f"\n{run.text(kept, folder / 'rules.csv')}\n" in (folder / "README.md").read_text()
+
+
+def test_minutes_of_a_video_are_told_for_each_size_and_network():
+    seconds = {"fast_x2": 0.04, "fast_x4": 0.2, "deepsr_x4": 0.6}
+    measured = {(size, name): {"seconds": factor * seconds[name]} for factor, size in enumerate(SIZES, 1) for name in MODELS}
+    assert video_times.table(measured).splitlines()[2:] == [  # a minute has 1,500 frames
+        "| PAL, 720x576 | 1 min | 5 min | 15 min |",
+        "| HD, 1280x720 | 2 min | 10 min | 30 min |",
+    ]

@@ -1,0 +1,84 @@
+"""How long a minute of video takes with the networks of models/: the table in README.md. `python benchmarks/video_times.py`
+
+Let nothing else run. Each size is cut out of a demo video and enlarged as a video job does it, on all processors. The first
+block of drafts warms up; the second is timed.
+"""
+
+import json
+import re
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from prepare import write_video
+from process import CPUS, ROOT, run, timed
+
+from deepsr.data import demo
+from deepsr.report.provenance import machine
+
+SIZES = {"PAL, 720x576": (720, 576), "HD, 1280x720": (1280, 720)}
+MODELS = ["fast_x2", "fast_x4", "deepsr_x4"]
+FRAMES, BLOCK = 104, 32  # three blocks of recurrent drafts and a run-in; that in the middle is timed
+MINUTE = 25 * 60  # frames
+BLOCK_OF_README = re.compile(r"(<!-- times.*?-->\n).*?(<!-- /times -->)", re.DOTALL)
+
+
+def enlarge(folder, name, size):
+    """A measurement (process.py): seconds per frame, and the peak memory of the process."""
+    import cv2
+
+    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.model_file import experiment_of
+    from deepsr.video.encode import enlarged_size, video_writer
+    from deepsr.video.enlarge import enlarged_frames
+    from deepsr.video.examine import plan_video
+
+    cv2.setNumThreads(CPUS)
+    video, model = folder / f"{size}.mp4", experiment_of(f"models/{name}.onnx")
+    settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
+    plan = plan_video(video)
+    predict = partial(predict_frame, Predictor(model["model"], CPUS))
+    frames = enlarged_frames(video, plan, range(2 * BLOCK), predict=predict, **settings)
+    shape = enlarged_size(video, plan.width, plan.height, model["scale"])
+    with video_writer(folder / "out.mp4", plan, shape, model["scale"], crf=16, preset="medium", codec="h264") as write:
+
+        def block():
+            for _ in range(BLOCK):
+                write(*next(frames))
+
+        block()
+        return {"seconds": timed(block) / BLOCK}
+
+
+def table(measured):
+    """Markdown; measured: {(size, model): result of `enlarge`}."""
+    lines = [f"| a minute of video | {' | '.join(f'`{name}`' for name in MODELS)} |", f"|---|{'--:|' * len(MODELS)}"]
+    for size in SIZES:
+        cells = [f"{measured[size, name]['seconds'] * MINUTE / 60:.0f} min" for name in MODELS]
+        lines.append(f"| {size} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    """Measure, and write the table into README.md."""
+    measured = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        video = demo.VIDEOS["bigbuckbunny.mp4"]
+        demo.fetch_video(video, folder / "source.mp4")
+        frames = list(demo.read_shot(folder / "source.mp4", demo.Shot("source.mp4", 0, FRAMES - 1, 1)))
+        for width, height in SIZES.values():
+            write_video(folder / f"{width}x{height}.mp4", [frame[:height, :width] for frame in frames])
+        for size, (width, height) in SIZES.items():
+            for name in MODELS:
+                measured[size, name] = run(f"video_times.enlarge {name} {width}x{height}", folder)
+                print(size, name, json.dumps(measured[size, name]), flush=True)
+    memory = max(result["peak_mb"] for result in measured.values())
+    used = f"At 25 frames a second, on {CPUS} cores of {machine()['cpu']}; at most {memory:,.0f} MB of memory."
+    text = f"{table(measured)}\n\n{used}\n"
+    readme = ROOT / "README.md"
+    readme.write_text(BLOCK_OF_README.sub(lambda found: found[1] + text + found[2], readme.read_text()))
+
+
+if __name__ == "__main__":
+    main()
