@@ -1,6 +1,6 @@
-"""Trains the networks of models/ anew and writes their cards: python -m models.make --cores 2
+"""Trains the networks of models/ anew and writes their cards: python -m models.make
 
-All arguments go to snakemake, which runs config/models.yaml. Each experiment of that file becomes a network here.
+It runs config/models.yaml. Each experiment of that file becomes a network here.
 """
 
 import json
@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
+from deepsr.evaluate.table import read_psnr
 from deepsr.files import sha256
-from deepsr.networks.model_file import experiment_of
+from deepsr.networks.model_file import experiment_of, load_network
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "config/models.yaml"
@@ -59,12 +59,12 @@ def card(name, table, provenance, summary):
 
     table: rows of results/psnr.csv; provenance, summary: of results/provenance.json and the training's summary.json.
     """
-    model, rows = experiment_of(f"results/experiments/{name}/model.onnx"), table[~table["mean"]]
-    chain = provenance["config"]["datasets"]["open"]["degradation"]
+    path, rows = ROOT / f"results/experiments/{name}/model.onnx", table[~table["mean"]]
+    model, (_, facts) = experiment_of(path), load_network(path)
     front = {
         "network": model["network"],
         "scale": model["scale"],
-        "sha256": sha256(model["model"]),
+        "sha256": sha256(path),
         "commit": provenance["git"]["commit"],
         "seed": summary["settings"]["seed"],
         "psnr": {
@@ -77,7 +77,7 @@ def card(name, table, provenance, summary):
         kind=model["drafts"]["kind"],
         parameters=summary["parameters"],
         patches=summary["training_patches"],
-        degradation=json.dumps(chain),
+        degradation=facts["degradation"],
         footage="\n".join(f"- {line}" for line in footage(model["clips"])),
         rows="\n".join(
             f"| {row.dataset} | {row.sequence} | {row.psnr_bicubic:.2f} | {row.psnr_deepsr:.2f} |"
@@ -88,10 +88,10 @@ def card(name, table, provenance, summary):
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{text}"
 
 
-def main(arguments):
+def main():
     """Run the workflow, and put its networks and their cards into this folder."""
-    subprocess.run([sys.executable, "-m", "snakemake", "all", *arguments, "--configfile", CONFIG], cwd=ROOT, check=True)
-    table = pd.read_csv(ROOT / "results/psnr.csv")
+    subprocess.run([sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", CONFIG], cwd=ROOT, check=True)
+    table = read_psnr(ROOT / "results/psnr.csv")
     provenance = json.loads((ROOT / "results/provenance.json").read_text())
     for name, rows in table.groupby("experiment"):
         results = ROOT / "results/experiments" / name
@@ -101,4 +101,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
