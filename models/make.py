@@ -98,7 +98,7 @@ def snakemake(*targets):
 
 
 def piece(preview):
-    """What README.md shows of a preview's picture, uint8 (H, W, 3): a piece of its left half beside that of its right half."""
+    """What README.md shows of a preview, uint8 (H, W, 3): a piece of its left half beside that of its right half."""
     height, width = preview.shape[0], preview.shape[1] // 2
     top, left = (height - SHOWN[1]) // 2, (width - SHOWN[0]) // 2
     halves = [preview[top : top + SHOWN[1], start + left : start + left + SHOWN[0]] for start in (0, width)]
