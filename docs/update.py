@@ -1,5 +1,7 @@
 """Puts the results of a finished default run into README.md and docs/: python -m docs.update
 
+Those of another config of FURTHER go into docs/ with the commit that they were made at: python -m docs.update scales
+
 docs/made_with.json keeps what the run was made with, as results/provenance.json has it. The results are refused, and
 tests/test_docs.py fails, if the default config, the code or the packages that decide the numbers are others by now.
 """
@@ -26,7 +28,8 @@ PICTURES = {
     "psnr.png": "PSNR of bicubic and of each network, per clip",
     CROPS: "Crops of a test clip, where deepsr gains most and least",
 }
-BLOCK = re.compile(r"(<!-- results.*?-->\n).*?(<!-- /results -->)", re.DOTALL)
+# Further configs whose means docs/results.md shows, and the figure that belongs to them, if there is one.
+FURTHER = {"scales": None, "compressed": "degradations.png"}
 
 
 def made_with(provenance):
@@ -104,15 +107,42 @@ def everything(table):
     return "\n\n".join([markdown(table), *map(picture, PICTURES)]) + "\n"
 
 
+def means(name, table, commit):
+    """The means of the table of a further config, which was made at a commit, and its figure, for docs/results.md."""
+    lines = ["| experiment | data set | scale | bicubic | DeepSR | gain |", "|---|---|--:|--:|--:|--:|"]
+    for row in table[table["sequence"] == "mean"].itertuples():
+        scores = f"{row.psnr_bicubic:.2f} | {row.psnr_deepsr:.2f} | {row.gain:+.2f}"
+        lines.append(f"| {row.experiment} | {row.dataset} | {row.scale} | {scores} |")
+    figure = f"\n![Gain of each network on each data set]({name}.png)\n" if FURTHER[name] else ""
+    return "\n".join(lines) + f"\n{figure}\nMade at commit {commit}.\n"
+
+
 PAGES = {"README.md": summary, "docs/results.md": everything}
 
 
-def rewrite(page, text):
-    """`page` with `text` between its marks."""
-    return BLOCK.sub(lambda found: found[1] + text + found[2], page)
+def rewrite(page, text, name="results"):
+    """`page` with `text` between its marks of this name."""
+    block = re.compile(rf"(<!-- {name}\b.*?-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return block.sub(lambda found: found[1] + text + found[2], page)
+
+
+def update_further(name):
+    """Put the results of a finished run of config/NAME.yaml into docs/."""
+    made = json.loads((ROOT / "results/provenance.json").read_text())
+    asked = complete(load_yaml(ROOT / f"config/{name}.yaml"), load_schema(ROOT / "config/config.schema.yaml"))
+    if made["config"]["experiments"] != asked["experiments"] or not made["git"]["clean"]:
+        sys.exit(f"results/ are not of config/{name}.yaml in a clean checkout; run it there, and then this again.")
+    shutil.copy(ROOT / "results/psnr.csv", ROOT / f"docs/{name}.csv")
+    if FURTHER[name]:
+        shutil.copy(ROOT / "results/figures" / FURTHER[name], ROOT / f"docs/{name}.png")
+    page, table = ROOT / "docs/results.md", pd.read_csv(ROOT / f"docs/{name}.csv")
+    page.write_text(rewrite(page.read_text(), means(name, table, made["git"]["commit"][:7]), name))
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        update_further(*sys.argv[1:])
+        sys.exit()
     made = made_with(json.loads((ROOT / "results/provenance.json").read_text()))
     if changed := changes(made, ROOT / "results/psnr.csv"):
         sys.exit(f"results/ were made before these changed: {', '.join(changed)}. Run snakemake, and then this again.")

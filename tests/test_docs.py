@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
+from deepsr.settings import load_yaml
 from docs import update
 
 SCRIPTS = ["evaluate_clip", "train_network"]
@@ -16,6 +17,15 @@ SCRIPTS = ["evaluate_clip", "train_network"]
 def test_results_are_of_this_code_and_config():
     made = json.loads((ROOT / "docs/made_with.json").read_text())
     assert update.changes(made, ROOT / "docs/psnr.csv") == [], "run the default config and then: python -m docs.update"
+
+
+@pytest.mark.parametrize("name", update.FURTHER)
+def test_further_tables_are_those_that_are_kept(name):
+    page, table = (ROOT / "docs/results.md").read_text(), pd.read_csv(ROOT / f"docs/{name}.csv")
+    assert set(table["experiment"]) == set(load_yaml(ROOT / f"config/{name}.yaml")["experiments"])
+    commit = re.search(rf"<!-- {name}\b.*?Made at commit (\w{{7}})", page, re.DOTALL)[1]
+    assert update.rewrite(page, update.means(name, table, commit), name) == page
+    assert update.rewrite(page, "new\n", name) != page
 
 
 @pytest.mark.parametrize("name", update.PAGES)
