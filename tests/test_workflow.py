@@ -409,7 +409,7 @@ def test_a_trained_network_is_scored_from_its_file_alone(finished, copy_of):
     assert copy.planned("results/psnr.csv") == {"evaluate_clip": 1, "collect_psnr": 1}
     copy.run("results/psnr.csv")
     table = pd.read_csv(copy.path / "results/psnr.csv").set_index(["experiment", "sequence"])
-    columns = ["scale", "train", "drafts", "network", "psnr_bicubic", "psnr_deepsr", "ssim_deepsr"]
+    columns = ["scale", "trained_on", "drafts", "network", "psnr_bicubic", "psnr_deepsr", "ssim_deepsr"]
     assert table.loc["bought"][columns].equals(table.loc["deepsr"][columns])
     copy.config["datasets"]["tiny"]["test"] = ["harbour"]
     copy.config["experiments"] = {"bought": {"model": "bought.onnx"}}
