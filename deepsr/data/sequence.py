@@ -84,27 +84,3 @@ class Sequence:
                 f"{len(self._clip)} HR frames of {self._clip.width}x{self._clip.height} at scale {scale}; "
                 "name the right folder in `lr` or change `scale`."
             )
-
-
-class Part:
-    """The frames of a Sequence but for `skipped` at each end, numbered from 0: what scoring sees of it.
-
-    Raises InputError if none is left.
-    """
-
-    def __init__(self, clip, skipped):
-        self._clip, self._skipped = clip, skipped
-        self.height, self.width = clip.height, clip.width
-        if len(self) < 1:
-            raise InputError(f"config: evaluation.skip_frames: {skipped} at each end leave nothing of {len(clip)} frames.")
-
-    def __len__(self):
-        return max(0, len(self._clip) - 2 * self._skipped)
-
-    def hr(self, i):
-        """As of Sequence."""
-        return self._clip.hr(i + self._skipped)
-
-    def lr(self, i):
-        """As of Sequence."""
-        return self._clip.lr(i + self._skipped)
