@@ -518,7 +518,7 @@ def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
     diff = text.partition("```diff\n")[2].partition("```")[0]
     subprocess.run(["patch", "-p1"], cwd=project.path, input=diff, text=True, check=True)
     jobs = project.planned()
-    assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 5 and "train_network" not in jobs
+    assert jobs["evaluate_clip"] == 3 and jobs["plot_chart"] == 7 and "train_network" not in jobs
     project.run()
     table = read_psnr(project.path / "results/psnr.csv")
     oracle = table[table["oracle"]]
@@ -560,4 +560,4 @@ def test_further_seeds_train_networks_of_their_own_and_join_their_experiment(fin
     assert single["gain_std"] == pytest.approx(abs(first - second) / np.sqrt(2), abs=1e-4) and single["seeds"] == 2
     assert table.loc["deepsr", "tower"]["seeds"] == 1 and np.isnan(table.loc["deepsr", "tower"]["gain_std"])
     jobs = project.planned()
-    assert jobs["plot_scores"] == 4 and "plot_crops" not in jobs and "train_network" not in jobs
+    assert jobs["plot_chart"] == 6 and "plot_crops" not in jobs and "train_network" not in jobs
