@@ -3,7 +3,7 @@ import json
 from job import job, quiet
 
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 from deepsr.networks.onnx_export import to_onnx
 
 with quiet():
@@ -20,5 +20,4 @@ with job(snakemake):
         raise InputError(f"{snakemake.input.model}: is damaged ({error}); delete it and run again.") from error
     facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in snakemake.params.facts.items()}
     network = to_onnx(model, facts)
-    with atomic(snakemake.output.onnx) as part:
-        part.write_bytes(network.SerializeToString())
+    write_file(snakemake.output.onnx, network.SerializeToString())

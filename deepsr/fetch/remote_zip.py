@@ -13,7 +13,7 @@ from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
 from deepsr.fetch.download import check_space, first_that_works
 from deepsr.fetch.remote import BLOCK, Refused, Remote
-from deepsr.files import atomic, writing
+from deepsr.files import atomic, write_file, writing
 from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
@@ -152,8 +152,7 @@ def _fetch(file, archive, members, folder):
                     frame = archive.read(member)
                 except BROKEN as error:
                     raise Refused(f"the member {member.filename!r} is damaged ({error})") from error
-                with atomic(folder / member.filename.rpartition("/")[2]) as draft:
-                    draft.write_bytes(frame)
+                write_file(folder / member.filename.rpartition("/")[2], frame)
                 bar.update(member.compress_size)
 
 

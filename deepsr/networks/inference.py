@@ -1,6 +1,7 @@
 """Applies the network of an .onnx file to the drafts of a frame."""
 
 import math
+from functools import partial
 
 import numpy as np
 import onnx
@@ -36,6 +37,14 @@ def Predictor(path, threads=1, gpu=False):
         raise
     except Exception as error:  # a damaged file can fail in any way that protobuf, onnx and numpy know
         raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {remedy}.") from error
+
+
+def frame_predictor(path, threads=1, gpu=False):
+    """A function from the drafts of a frame to the enlarged frame, as `predict_frame`, by the network of an .onnx file.
+
+    Arguments and errors: see `Predictor`.
+    """
+    return partial(predict_frame, Predictor(path, threads, gpu))
 
 
 def predict_frame(predictor, drafts, pad=8):
