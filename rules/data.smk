@@ -40,7 +40,6 @@ rule extract_frames:
     conda:
         "../envs/deepsr.yaml"
     params:
-        shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
         code=code("extract_frames"),
     script:
         "../scripts/extract_frames.py"

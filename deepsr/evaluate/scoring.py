@@ -117,9 +117,9 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
 
 
 def _save(path, made_from, rows, pictures):
-    with atomic(path) as part, open(part, "wb") as file:
-        scores = [list(row.values()) for row in rows]
-        np.savez(file, made_from=made_from, names=list(rows[0]), scores=scores, **pictures)
+    scores = [list(row.values()) for row in rows]
+    with atomic(path) as part:
+        np.savez(part, made_from=made_from, names=list(rows[0]), scores=scores, **pictures)
 
 
 def _resume(path, made_from):
