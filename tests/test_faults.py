@@ -19,7 +19,7 @@ from kill_anywhere import Run, kill_anywhere
 from deepsr.data.sequence import read_index
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.networks.inference import Predictor
+from deepsr.networks.inference import open_predictor
 from deepsr.tables import read_table
 
 TABLE = "results/psnr.csv"
@@ -219,7 +219,7 @@ def test_changed_weights_of_a_network_are_noticed(finished, tmp_path):
         next(t for t in changed.graph.initializer if t.name == tensor.name).raw_data = bytes(data)
         onnx.save(changed, tmp_path / "model.onnx")
         with pytest.raises(InputError, match="not those that were written"):
-            Predictor(tmp_path / "model.onnx")
+            open_predictor(tmp_path / "model.onnx")
 
 
 def test_a_frame_deleted_after_it_was_indexed_is_named(finished, copy_of):

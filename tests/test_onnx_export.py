@@ -12,7 +12,7 @@ from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
 from deepsr.networks import tiles
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import open_predictor, predict_frame
 from deepsr.networks.onnx_export import USE, digest, to_onnx
 
 same = {"padding": "same"}
@@ -149,7 +149,7 @@ def test_who_does_what_the_file_says_gets_the_frame_of_the_workflow(tmp_path, bl
     x = np.pad(drafts[0].astype("f") / 255, mirrored, mode="symmetric")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     whole = session.run(None, {"input_0": x[None, None]})[0][0, 0, mirrored:-mirrored, mirrored:-mirrored]
-    frame = predict_frame(Predictor(path), drafts)
+    frame = predict_frame(open_predictor(path), drafts)
     np.testing.assert_allclose(frame, whole.clip(0, 1), rtol=0, atol=1e-6)
 
 

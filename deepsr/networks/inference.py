@@ -15,7 +15,7 @@ from deepsr.networks.onnx_export import DIGEST, digest
 PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
 
 
-def Predictor(path, threads=1, gpu=False):
+def open_predictor(path, threads=1, gpu=False):
     """The predictor of an .onnx file that `onnx_export.to_onnx` made: the network's own one, or else the general one.
 
     Arguments and attributes: see `deepsr.networks.tiles.Predictor`. The file's metadata name the network.
@@ -42,9 +42,9 @@ def Predictor(path, threads=1, gpu=False):
 def frame_predictor(path, threads=1, gpu=False):
     """A function from the drafts of a frame to the enlarged frame, as `predict_frame`, by the network of an .onnx file.
 
-    Arguments and errors: see `Predictor`.
+    Arguments and errors: see `open_predictor`.
     """
-    return partial(predict_frame, Predictor(path, threads, gpu))
+    return partial(predict_frame, open_predictor(path, threads, gpu))
 
 
 def predict_frame(predictor, drafts, pad=8):
