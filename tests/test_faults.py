@@ -202,14 +202,6 @@ def test_a_damaged_table_is_named(tmp_path, text):
         read_table(path, ["frame", "top", "left"])
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"container": "x"', '{"container": "x", "members": []}'])
-def test_a_damaged_index_is_named(tmp_path, text):
-    path = tmp_path / "clip.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match="clip.json: is damaged.*delete it and run again"):
-        read_index(path)
-
-
 def test_changed_weights_of_a_network_are_noticed(finished, tmp_path):
     model = onnx.load(finished.path / MODEL)
     for tensor in model.graph.initializer:
