@@ -62,20 +62,16 @@ class HttpFile(io.RawIOBase):
         return end - start
 
     def seek(self, offset, whence=io.SEEK_SET):
-        """As any file."""
         self._position = offset + (0, self._position, self._remote.size)[whence]
         return self._position
 
     def tell(self):
-        """As any file."""
         return self._position
 
     def readable(self):
-        """Yes."""
         return True
 
     def seekable(self):
-        """Yes."""
         return True
 
 
