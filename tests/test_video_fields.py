@@ -7,6 +7,7 @@ from videos import (
     PLAIN,
     SINGLE,
     enlarge,
+    enlarged_in_parts,
     first_times,
     interlaced,
     probe,
