@@ -16,7 +16,6 @@ from deepsr.evaluate.metrics import METRICS
 
 RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
 PUBLISHED = text_digest("published.csv")
-SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
 # Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
@@ -168,7 +167,7 @@ rule make_report:
         crops=CROPS,
         flicker=FLICKER,
         scores=RUN_SCORES,
-        examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
+        examples=[f"results/experiments/{'/'.join(clip)}/{name}" for clip in CLIPS for name in EXAMPLES],
     output:
         report=report(
             "results/report.html", caption="../report/page.rst", category="Scores", labels={"shows": "report page"}
