@@ -35,13 +35,13 @@ def gpu(folder, device):
     """What can be measured on a GPU: its name, or None, for training and for inference."""
     import tensorflow as tf
 
-    from deepsr.networks.inference import Predictor
+    from deepsr.networks.inference import open_predictor
 
     found = tf.config.list_physical_devices("GPU")
     if not found:
         return {"training": None, "inference": None}
     name = tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU")
-    return {"training": name, "inference": name if Predictor(folder / "network.onnx", gpu=True).on_gpu else None}
+    return {"training": name, "inference": name if open_predictor(folder / "network.onnx", gpu=True).on_gpu else None}
 
 
 def inference_baseline(folder, device="cpu"):
@@ -70,9 +70,9 @@ def start_ours(folder):
     import cv2  # noqa: F401
     import pandas  # noqa: F401
 
-    from deepsr.networks.inference import Predictor
+    from deepsr.networks.inference import open_predictor
 
-    Predictor(folder / "network.onnx")
+    open_predictor(folder / "network.onnx")
     return {"seconds": time.time() - STARTED}
 
 
@@ -94,14 +94,14 @@ def job_ours(folder):
     from deepsr.data.sequence import Sequence
     from deepsr.drafts.ensemble import Drafts
     from deepsr.evaluate.scoring import pictures_of, score_frame
-    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.inference import open_predictor, predict_frame
 
     cv2.setNumThreads(1)
     settings = experiment("windows")
     clip = Sequence(read(folder / "part0.json"), 4, "bicubic")
     drafts = Drafts(settings["drafts"], 4, "bicubic", clip.lr_luma, len(clip))
     t = 7  # with neighbours on both sides
-    predicted = predict_frame(Predictor(folder / "windows.onnx", threads=1), drafts[t])
+    predicted = predict_frame(open_predictor(folder / "windows.onnx", threads=1), drafts[t])
     score_frame(pictures_of(clip.hr(t), clip.lr(t), predicted, 4, "bicubic"), predicted, "y", 0)
     return {"seconds": time.time() - STARTED}
 
@@ -214,11 +214,11 @@ def score(index, network, threads, frames):
     from deepsr.data.sequence import Sequence
     from deepsr.drafts.ensemble import Drafts
     from deepsr.evaluate.metrics import psnr
-    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.inference import open_predictor, predict_frame
 
     clip = Sequence(read(index), 4, "cv2")
     drafts = Drafts(experiment("article")["drafts"], 4, "cv2", clip.lr_luma, len(clip), clip.hr_luma)
-    predictor = Predictor(network, threads)
+    predictor = open_predictor(network, threads)
     pairs = []
     for t in range(min(frames, len(clip))):
         target = clip.hr_luma(t) / 255
@@ -264,9 +264,9 @@ def random_drafts(number=4):
 
 def prediction(network, inputs, gpu=False):
     """The call that evaluation and videos make for a 720p frame, and its arguments."""
-    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.inference import open_predictor, predict_frame
 
-    return predict_frame, Predictor(network, CPUS, gpu), random_drafts(inputs)
+    return predict_frame, open_predictor(network, CPUS, gpu), random_drafts(inputs)
 
 
 def read(path):

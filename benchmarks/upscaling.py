@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 
 import yaml
 from article import prediction
@@ -46,13 +45,13 @@ def frame(folder, name, frames):
     """
     import cv2
 
-    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.inference import frame_predictor
     from deepsr.video.enlarge import upscale_part
     from deepsr.video.examine import plan_video
 
     cv2.setNumThreads(CPUS)
     settings = {key: experiment(name)[key] for key in ("scale", "degradation", "drafts")}
-    settings["predict"] = partial(predict_frame, Predictor(folder / f"{name}.onnx", CPUS))
+    settings["predict"] = frame_predictor(folder / f"{name}.onnx", CPUS)
     plan = replace(plan_video(folder / "lr.mp4"), cuts=())
     if int(frames) < len(BLOCK):  # the second part, which is the last, is then as short as this
         plan = replace(plan, pts=plan.pts[: BLOCK.start + int(frames)])

@@ -7,7 +7,6 @@ block of drafts warms up; the second is timed.
 import json
 import re
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from prepare import write_video
@@ -27,7 +26,7 @@ def enlarge(folder, name, size):
     """A measurement (process.py): seconds per frame, and the peak memory of the process."""
     import cv2
 
-    from deepsr.networks.inference import Predictor, predict_frame
+    from deepsr.networks.inference import frame_predictor
     from deepsr.networks.model_file import experiment_of
     from deepsr.video.encode import enlarged_size, video_writer
     from deepsr.video.enlarge import enlarged_frames
@@ -37,8 +36,7 @@ def enlarge(folder, name, size):
     video, model = folder / f"{size}.mp4", experiment_of(f"models/{name}.onnx")
     settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
     plan = plan_video(video)
-    predict = partial(predict_frame, Predictor(model["model"], CPUS))
-    frames = enlarged_frames(video, plan, range(2 * BLOCK), predict=predict, **settings)
+    frames = enlarged_frames(video, plan, range(2 * BLOCK), predict=frame_predictor(model["model"], CPUS), **settings)
     shape = enlarged_size(video, plan.width, plan.height, model["scale"])
     with video_writer(folder / "out.mp4", plan, shape, model["scale"], crf=16, preset="medium", codec="h264") as write:
 

@@ -36,6 +36,12 @@ def atomic(path):
             part.unlink(missing_ok=True)
 
 
+def write_file(path, content):
+    """Write text (as UTF-8) or bytes, as `atomic` does."""
+    with atomic(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def writing(path):
     """Make the folder of the file `path`; an error of the disk while it is written becomes an InputError."""

@@ -1,8 +1,15 @@
-"""Reading the tables (CSV) that one rule writes and another reads."""
+"""The tables (CSV) that one rule writes and another reads."""
 
 import pandas as pd
 
 from deepsr.errors import InputError
+from deepsr.files import atomic
+
+
+def write_table(table, path, digits=None):
+    """Write a DataFrame as `read_table` reads it; digits: after the point, None for all."""
+    with atomic(path) as part:
+        table.to_csv(part, index=False, float_format=digits and f"%.{digits}f")
 
 
 def read_table(path, columns, text=()):

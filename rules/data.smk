@@ -4,8 +4,7 @@ Clips and their frames.
 Needs: the network once (demo clips, REDS), or folders of frames that are already there.
 Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, how many, how large, their hash
        results/frames/demo/{clip}.zip        the frames of a demo clip, as PNG files
-       data/reds/{archive}.zip               an archive of REDS, which is read in place
-       data/reds/{archive}/{number}.zip      or a single clip of it
+       data/reds/{zip}.zip                   an archive of REDS, which is read in place, or a single clip of it
        results/degraded/{degraded}/{dataset}/{clip}.zip    the LR frames of a clip, where noise or a codec makes them
        results/degraded/{degraded}/{dataset}/{clip}.json   the clip with these LR frames: takes the place of the first file
        results/lr/{dataset}_x{scale}/{clip}.csv   how far given LR frames are from our own
@@ -40,46 +39,28 @@ rule extract_frames:
     conda:
         "../envs/deepsr.yaml"
     params:
-        shot=lambda wildcards: demo.SHOTS[wildcards.clip]._asdict(),
         code=code("extract_frames"),
     script:
         "../scripts/extract_frames.py"
 
 
 rule fetch_reds:
-    """An archive of REDS. What has arrived stays beside it in a .part file, and the next run goes on from there."""
+    """An archive of REDS, or one clip of it without the rest. What has arrived stays beside it in a .part file or folder, and
+    the next run goes on from there.
+    """
     output:
-        archive="data/reds/{archive}.zip",
+        zip="data/reds/{zip}.zip",
     log:
-        "results/logs/fetch_reds/{archive}.log",
+        "results/logs/fetch_reds/{zip}.log",
     wildcard_constraints:
-        archive=absent(reds.ARCHIVES),
+        zip=absent([*reds.ARCHIVES, *(f"{name}/{clip}" for name, facts in reds.ARCHIVES.items() for clip in facts["clips"])]),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
     params:
-        facts=lambda wildcards: ARCHIVES[wildcards.archive],
+        facts=lambda wildcards: ARCHIVES[wildcards.zip.split("/")[0]],
     script:
         "../scripts/fetch_reds.py"
-
-
-rule fetch_reds_clip:
-    """One clip of REDS, without the rest of its archive. Frames that have arrived are not fetched again."""
-    output:
-        clip="data/reds/{archive_clip}.zip",
-    log:
-        "results/logs/fetch_reds_clip/{archive_clip}.log",
-    wildcard_constraints:
-        archive_clip=absent(f"{archive}/{clip}" for archive, facts in reds.ARCHIVES.items() for clip in facts["clips"]),
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        facts=lambda wildcards: ARCHIVES[Path(wildcards.archive_clip).parent.name],
-        prefix=lambda wildcards: reds.prefix(*wildcards.archive_clip.split("/")),
-        frames=reds.FRAMES,
-    script:
-        "../scripts/fetch_reds_clip.py"
 
 
 rule index_clip:

@@ -16,7 +16,6 @@ from deepsr.evaluate.metrics import METRICS
 
 RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row in ROWS]
 PUBLISHED = text_digest("published.csv")
-SCORES = scored("results/experiments/{experiment}/{dataset}/{clip}.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
 # Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
@@ -30,9 +29,11 @@ SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.
 # Data sets that have clips under degradations of their own make a curve, too, if there are three of them.
 DEGRADED = {(row["experiment"], row["degradation"]) for row in ROWS}
 COMPARED = any(sum(name == other for other, _ in DEGRADED) >= 3 for name in EXPERIMENTS)
-SCORE_CHARTS = [*SCORED_BY, "gain", "frames"]
-SCORE_CHARTS += [chart for chart, wanted in {"degradations": COMPARED, "sweep": len(SIGMAS) >= 3}.items() if wanted]
-CHARTS = [*SCORE_CHARTS, *(["training"] if TRAINED else []), "speed"]
+SOME = [chart for chart, wanted in {"degradations": COMPARED, "sweep": len(SIGMAS) >= 3}.items() if wanted]
+CHARTS = dict.fromkeys([*SCORED_BY, "gain", "frames", *SOME], ["results/psnr.csv", *RUN_SCORES])
+if TRAINED:
+    CHARTS["training"] = expand("results/experiments/{experiment}/history.csv", experiment=TRAINED)
+CHARTS["speed"] = ["results/psnr.csv", "results/speed.csv"]
 FLICKER = [f"results/figures/flicker/{dataset}/{clip}.png" for dataset, clip in SCORED_CLIPS]
 FIGURES = [
     *expand("results/figures/{chart}.{kind}", chart=CHARTS, kind=["png", "svg"]),
@@ -47,20 +48,22 @@ USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experimen
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
-rule plot_scores:
-    """A chart of scores: one of each metric, the gain, along the frames, and over the blur of an oracle's draft."""
+rule plot_chart:
+    """A chart of all experiments: of each metric, the gain, along the frames, the training, ..."""
     input:
-        table="results/psnr.csv",
-        scores=RUN_SCORES,
+        lambda wildcards: CHARTS[wildcards.chart],
     output:
         png=report(
-            "results/figures/{chart}.png", caption="../report/scores.rst", category="Scores", labels={"shows": "{chart}"}
+            "results/figures/{chart}.png",
+            caption="../report/charts.rst",
+            category=lambda wildcards: "Runs" if wildcards.chart == "training" else "Scores",
+            labels={"shows": "{chart}"},
         ),
         svg="results/figures/{chart}.svg",
     log:
-        "results/logs/plot_scores/{chart}.log",
+        "results/logs/plot_chart/{chart}.log",
     wildcard_constraints:
-        chart="|".join(SCORE_CHARTS),
+        chart="|".join(CHARTS),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -68,53 +71,12 @@ rule plot_scores:
         clips=RUN_CLIPS,
         seed=config["seed"],
         sigmas=SIGMAS,
+        oracle={name: is_oracle(experiment["drafts"]) for name, experiment in TRAINED.items()},
         published=PUBLISHED,
         dpi=config["figures"]["dpi"],
-        code=code("plot_scores"),
+        code=code("plot_chart"),
     script:
-        "../scripts/plot_scores.py"
-
-
-rule plot_training:
-    """Loss and validation PSNR over the steps of each experiment's training."""
-    input:
-        histories=expand("results/experiments/{experiment}/history.csv", experiment=TRAINED),
-    output:
-        png=report(
-            "results/figures/training.png", caption="../report/training.rst", category="Runs", labels={"shows": "training"}
-        ),
-        svg="results/figures/training.svg",
-    log:
-        "results/logs/plot_training.log",
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        oracle={name: is_oracle(experiment["drafts"]) for name, experiment in TRAINED.items()},
-        dpi=config["figures"]["dpi"],
-        code=code("plot_training"),
-    script:
-        "../scripts/plot_training.py"
-
-
-rule plot_speed:
-    """Gain over the seconds that a frame takes."""
-    input:
-        table="results/psnr.csv",
-        speed="results/speed.csv",
-    output:
-        png=report("results/figures/speed.png", caption="../report/speed.rst", category="Scores", labels={"shows": "speed"}),
-        svg="results/figures/speed.svg",
-    log:
-        "results/logs/plot_speed.log",
-    localrule: True
-    conda:
-        "../envs/deepsr.yaml"
-    params:
-        dpi=config["figures"]["dpi"],
-        code=code("plot_speed"),
-    script:
-        "../scripts/plot_speed.py"
+        "../scripts/plot_chart.py"
 
 
 rule plot_crops:
@@ -208,7 +170,7 @@ rule make_report:
         crops=CROPS,
         flicker=FLICKER,
         scores=RUN_SCORES,
-        examples=[f"{scores.removesuffix('.csv')}/{name}" for scores in SCORES for name in EXAMPLES],
+        examples=[f"results/experiments/{'/'.join(clip)}/{name}" for clip in CLIPS for name in EXAMPLES],
     output:
         report=report(
             "results/report.html", caption="../report/page.rst", category="Scores", labels={"shows": "report page"}

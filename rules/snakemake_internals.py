@@ -61,8 +61,8 @@ def is_main_process(workflow):
     return workflow.is_main_process
 
 
-def release_stale_locks(hooks=True, folder=FOLDER):
-    """Remove the locks that a killed run has left in Snakemake's `folder`, where it is certain that no run is alive.
+def release_stale_locks(hooks=True):
+    """Remove the locks that a killed run has left in Snakemake's folder, where it is certain that no run is alive.
 
     Hole: after a kill or a power failure every run stops until somebody gives --unlock, which can just as well unlock a
     run that is alive. Snakemake's locks are files, which outlive their run. Each run therefore also holds a share of a lock
@@ -73,15 +73,14 @@ def release_stale_locks(hooks=True, folder=FOLDER):
     Called before the rules are read; Snakemake locks later.
     If the locks' folder gets another name: nothing is removed, and --unlock is needed.
     """
-    folder = Path(folder)
     with suppress(OSError):
-        folder.mkdir(exist_ok=True)
-        file = open(folder / "alive", "a")  # noqa: SIM115 (held until this process ends)
+        FOLDER.mkdir(exist_ok=True)
+        file = open(FOLDER / "alive", "a")  # noqa: SIM115 (held until this process ends)
         _held.append(file)
-        if hooks and file_system(folder) in LOCAL and not (folder / SUBMITTING.name).exists():
+        if hooks and file_system(FOLDER) in LOCAL and not SUBMITTING.exists():
             with suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder / "locks", ignore_errors=True)
+                shutil.rmtree(FOLDER / "locks", ignore_errors=True)
         fcntl.flock(file, fcntl.LOCK_SH)
 
 

@@ -5,7 +5,7 @@ from job import job
 from deepsr.data.overlap import check_not_seen, check_same_frames
 from deepsr.data.sequence import read_index
 from deepsr.evaluate.table import collect, read_psnr, summary
-from deepsr.files import atomic
+from deepsr.tables import write_table
 
 with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
@@ -18,7 +18,6 @@ with job(snakemake) as log:
             "%s, %s, %s: %d frames without any error (infinite PSNR) are left out of the means",
             row.experiment, row.dataset, row.sequence, row.infinite_frames,
         )  # fmt: skip
-    with atomic(snakemake.output.table) as part:
-        result.to_csv(part, index=False, float_format="%.4f")
+    write_table(result, snakemake.output.table, digits=4)
     Path(snakemake.params.incomplete).unlink(missing_ok=True)
     log.info("%s\n%s", snakemake.output.table, summary(read_psnr(snakemake.output.table)))

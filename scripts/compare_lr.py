@@ -6,7 +6,7 @@ from deepsr.data.degradation import degrade
 from deepsr.data.sequence import Sequence, read_index
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
-from deepsr.files import atomic
+from deepsr.tables import write_table
 
 with job(snakemake) as log:
     index = read_index(snakemake.input.index)
@@ -22,6 +22,5 @@ with job(snakemake) as log:
             row[f"largest_{kind}"] = int(np.abs(made.astype(int) - given).max())
         rows.append(row)
     table = pd.DataFrame(rows)
-    with atomic(snakemake.output.table) as part:
-        table.to_csv(part, index=False, float_format="%.4f")
+    write_table(table, snakemake.output.table, digits=4)
     log.info("%s\n%s", snakemake.output.table, table.drop(columns="frame").agg(["min", "mean", "max"]).to_string())

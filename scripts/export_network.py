@@ -4,7 +4,7 @@ from job import job, quiet
 
 from deepsr.data.sequence import read_index
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 from deepsr.networks.onnx_export import to_onnx
 
 with quiet():
@@ -23,5 +23,4 @@ with job(snakemake):
     facts = snakemake.params.facts | {"clips": {clip: read_index(path)["sha256"] for clip, path in clips}}
     facts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     network = to_onnx(model, facts)
-    with atomic(snakemake.output.onnx) as part:
-        part.write_bytes(network.SerializeToString())
+    write_file(snakemake.output.onnx, network.SerializeToString())

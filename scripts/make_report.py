@@ -5,15 +5,14 @@ from job import job
 
 from deepsr.evaluate.examples import read_examples
 from deepsr.evaluate.table import read_psnr, read_scores, summary
-from deepsr.files import atomic
+from deepsr.files import write_file
 from deepsr.report import page as report
 from deepsr.report.published import read_published
-from deepsr.tables import read_table
+from deepsr.tables import read_table, write_table
 
 with job(snakemake) as log:
     used = report.read_usage(snakemake.params.logs)
-    with atomic(snakemake.output.benchmarks) as part:
-        used.to_csv(part, index=False)
+    write_table(used, snakemake.output.benchmarks)
     table = read_psnr(snakemake.input.table)
     clips = [tuple(clip) for clip in snakemake.params.clips]
     page = report.render(
@@ -29,7 +28,6 @@ with job(snakemake) as log:
         flicker=dict(zip(map(tuple, snakemake.params.scored_clips), snakemake.input.flicker, strict=True)),
         examples={clip: read_examples(f"results/experiments/{'/'.join(clip)}.csv") for clip in clips},
     )
-    with atomic(snakemake.output.report) as part:
-        part.write_text(page, encoding="utf-8")
+    write_file(snakemake.output.report, page)
     log.info("%s\n%s", snakemake.input.table, summary(table))
     log.info("%s, %.1f MB: open it in a browser", snakemake.output.report, len(page) / 1e6)

@@ -4,8 +4,8 @@ from job import job
 from deepsr.data.sequence import Sequence, read_index
 from deepsr.drafts.ensemble import Drafts
 from deepsr.evaluate.speed import multiply_adds, seconds_per_frame
-from deepsr.files import atomic
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import frame_predictor
+from deepsr.tables import write_table
 
 FRAMES = 5  # so that the middle one has neighbours as in a long shot
 
@@ -18,8 +18,7 @@ with job(snakemake):
         frames = range(min(FRAMES, len(clip)))
         lr, hr = [clip.lr_luma(t) for t in frames], [clip.hr_luma(t) for t in frames]  # reading them is not timed
         shot = Drafts(experiment["drafts"], scale, degradation, lr.__getitem__, len(frames), hr.__getitem__)
-        predictor = Predictor(model, snakemake.threads)
-        drafts, network = seconds_per_frame(shot, lambda inputs, used=predictor: predict_frame(used, inputs), len(frames))
+        drafts, network = seconds_per_frame(shot, frame_predictor(model, snakemake.threads), len(frames))
         rows.append(
             {
                 "experiment": experiment["experiment"],
@@ -33,5 +32,4 @@ with job(snakemake):
                 "seconds": drafts + network,
             }
         )
-    with atomic(snakemake.output.speed) as part:
-        pd.DataFrame(rows).to_csv(part, index=False, float_format="%.4f")
+    write_table(pd.DataFrame(rows), snakemake.output.speed, digits=4)

@@ -1,20 +1,17 @@
-from functools import partial
-
 from job import job
 
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import frame_predictor
 from deepsr.video.estimate import sentence
 from deepsr.video.plan import read_plan
 from deepsr.video.preview import preview_video
 
 with job(snakemake) as log:
     plan, output = read_plan(snakemake.input.plan), snakemake.output
-    predictor = Predictor(snakemake.input.model, snakemake.threads, gpu=snakemake.resources.gpu > 0)
     facts = preview_video(
         snakemake.params.source,
         plan,
         *(output.video, output.picture, output.facts),
-        predict=partial(predict_frame, predictor),
+        predict=frame_predictor(snakemake.input.model, snakemake.threads, snakemake.resources.gpu > 0),
         threads=snakemake.threads,
         parts=snakemake.params.parts,
         **snakemake.params.settings,

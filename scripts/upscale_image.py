@@ -1,10 +1,8 @@
-from functools import partial
-
 from job import job
 
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import frame_predictor
 from deepsr.video.enlarge import upscale_image
 
 with job(snakemake):
-    predict = partial(predict_frame, Predictor(snakemake.input.model, snakemake.threads))
+    predict = frame_predictor(snakemake.input.model, snakemake.threads)
     upscale_image(snakemake.input.image, snakemake.output.image, predict=predict, **snakemake.params.settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 from job import job
 
 from deepsr.data.sequence import read_index
-from deepsr.files import atomic, sha256
+from deepsr.files import sha256, write_file
 from deepsr.report import provenance
 
 with job(snakemake):
@@ -24,5 +24,4 @@ with job(snakemake):
         "networks": {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in summaries},
         "config": snakemake.params.config,
     }
-    with atomic(snakemake.output.provenance) as part:
-        part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_file(snakemake.output.provenance, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -23,7 +23,7 @@ from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
 from deepsr.evaluate.metrics import psnr
 from deepsr.networks import network
-from deepsr.networks.inference import Predictor
+from deepsr.networks.inference import open_predictor
 from deepsr.networks.onnx_export import to_onnx
 from deepsr.networks.registry import NETWORKS
 from deepsr.settings import complete, load_yaml
@@ -214,13 +214,13 @@ def twins(request):
 
 @pytest.fixture(scope="module")
 def predictors(tmp_path_factory):
-    """All networks, with random weights, for any spec: spec -> {name: Predictor}."""
+    """All networks, with random weights, for any spec: spec -> {name: open_predictor}."""
     folder = tmp_path_factory.mktemp("networks")
 
     @cache
     def make(name, inputs):
         onnx.save(to_onnx(network(name).build(inputs, 4), {"network": name}), folder / "network.onnx")
-        return Predictor(folder / "network.onnx", threads=2)
+        return open_predictor(folder / "network.onnx", threads=2)
 
     return lambda spec: {name: make(name, n_drafts(spec)) for name in NETWORKS}
 

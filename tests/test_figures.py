@@ -31,6 +31,7 @@ def row(experiment, sequence, psnr, bicubic=26.0, oracle=False, **others):
         "degradation": "cv2" if oracle else "bicubic",
         "color_space": "y",
         "border": 0,
+        "skip_frames": 0,
         "trained_on": "demo",
         "infinite_frames": 0,
     }
@@ -190,6 +191,7 @@ def test_any_metric_has_bars_in_its_own_format(read, monkeypatch):
     [
         ({"degradation": "given (cv2)"}, "demo, x4, LR frames given (cv2)"),
         ({"color_space": "rgb", "border": 4}, "demo, x4, bicubic degradation, RGB, border 4 cut off"),
+        ({"skip_frames": 2}, "demo, x4, bicubic degradation, 2 frames at each end left out"),
     ],
 )
 def test_a_panel_tells_how_its_rows_were_scored(read, changed, title):
@@ -396,13 +398,23 @@ def test_published_scores_are_marks_beside_the_same_data_set_and_protocol(read):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"dataset": "demo"}, {"scale": 2}, {"degradation": "given (bicubic)"}, {"color_space": "y"}, {"border": 8}]
+    "changed",
+    [
+        *({"dataset": "demo"}, {"scale": 2}, {"degradation": "given (bicubic)"}),
+        *({"color_space": "y"}, {"border": 8}, {"skip_frames": 2}),
+    ],
 )
 def test_nothing_published_stands_beside_another_protocol(read, changed):
     panel = read([row("deepsr", "calendar", 25.0, **VID4)])
     assert "BasicVSR" in set(comparable(PUBLISHED, panel)["method"])
     assert comparable(PUBLISHED, panel.assign(**changed)).empty
     assert "published" not in joined(bars.plot_metric(panel.assign(**changed), "psnr", PUBLISHED))
+
+
+def test_a_published_score_without_the_ends_of_a_clip_stands_beside_such_a_protocol(read):
+    whole = read([row("deepsr", "calendar", 25.0, **VID4)])
+    assert "SOF-VSR" not in set(comparable(PUBLISHED, whole)["method"])
+    assert list(comparable(PUBLISHED, whole.assign(border=10, skip_frames=2))["method"]) == ["SOF-VSR"]
 
 
 def test_every_published_score_has_its_source_and_a_known_protocol():

@@ -13,7 +13,7 @@ from rounding import in_float64, tolerance
 
 from deepsr.errors import InputError
 from deepsr.networks import chain_tiles, tiles
-from deepsr.networks.inference import Predictor, predict_frame
+from deepsr.networks.inference import open_predictor, predict_frame
 from deepsr.networks.onnx_export import DIGEST, digest
 
 
@@ -71,7 +71,7 @@ def file(request, tmp_path_factory):
 def test_any_number_of_drafts(tmp_path, n_drafts):
     path = chain_file(tmp_path / "n.onnx", network(n_drafts=n_drafts))
     frames = drafts(n_drafts, 12, 15)
-    np.testing.assert_allclose(Predictor(path)(frames), whole_frame(path, frames), rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(open_predictor(path)(frames), whole_frame(path, frames), rtol=0, atol=ROUNDING)
 
 
 @settings(deadline=None, max_examples=40)
@@ -86,7 +86,7 @@ def test_tiles_make_the_whole_frame(file, height, width, rows, columns, seed):
     frames = drafts(4, height, width, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chain_tiles, "_tile_size", lambda *_: (rows, columns))
-        tiled = Predictor(file, threads=2)(frames)
+        tiled = open_predictor(file, threads=2)(frames)
     assert tiled.shape == (height, width) and tiled.dtype == np.float32
     np.testing.assert_allclose(tiled, whole_frame(file, frames), rtol=0, atol=ROUNDING)
 
@@ -96,7 +96,7 @@ def test_tiles_of_any_memory_make_the_whole_frame(file, monkeypatch):
     whole, sizes = whole_frame(file, frames), []
     for megabytes in (0.001, 1, 1000):
         monkeypatch.setattr(chain_tiles.Predictor, "cpu_tile_mb", megabytes)
-        predictor = Predictor(file)
+        predictor = open_predictor(file)
         sizes.append(predictor._tile[1])
         np.testing.assert_allclose(predictor(frames), whole, rtol=0, atol=ROUNDING)
     assert sizes[0] == 1 < sizes[1] < sizes[2] > 130
@@ -104,7 +104,7 @@ def test_tiles_of_any_memory_make_the_whole_frame(file, monkeypatch):
 
 def test_without_a_gpu_the_cpu_computes_the_same_and_it_is_said(file, caplog):
     frames = drafts(4, 45, 70)
-    assert np.array_equal(Predictor(file, gpu=True)(frames), Predictor(file)(frames))
+    assert np.array_equal(open_predictor(file, gpu=True)(frames), open_predictor(file)(frames))
     assert "A GPU was asked for, but the CPU computes: onnxruntime finds none that it can use." in caplog.text
 
 
@@ -128,7 +128,7 @@ def pretended(monkeypatch):
 
 def test_a_gpu_that_fails_at_work_is_not_used(file, pretended, monkeypatch, caplog):
     frames = drafts(4, 45, 70)
-    expected = Predictor(file)(frames)
+    expected = open_predictor(file)(frames)
 
     def run(self, *arguments):
         if pretended[-1] != [tiles.CPU]:
@@ -136,14 +136,14 @@ def test_a_gpu_that_fails_at_work_is_not_used(file, pretended, monkeypatch, capl
         return onnxruntime.InferenceSession.__base__.run(self, *arguments)
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
-    predictor = Predictor(file, gpu=True)
+    predictor = open_predictor(file, gpu=True)
     assert not predictor.on_gpu and np.array_equal(predictor(frames), expected)
     assert "A GPU was asked for, but the CPU computes: CUDA error: out of memory." in caplog.text
 
 
 def test_a_gpu_gets_wide_tiles_and_all_digits(file, pretended):
     frames = drafts(4, 45, 1300)
-    wide, narrow = Predictor(file, gpu=True), Predictor(file)
+    wide, narrow = open_predictor(file, gpu=True), open_predictor(file)
     assert wide.on_gpu and not narrow.on_gpu
     assert pretended == [[(tiles.CUDA, {"use_tf32": 0}), tiles.CPU], [tiles.CPU]]
     assert wide._tile[1] > 5 * narrow._tile[1]
@@ -152,9 +152,9 @@ def test_a_gpu_gets_wide_tiles_and_all_digits(file, pretended):
 
 def test_threads_do_not_change_a_bit(file):
     frames = drafts(4, 45, 70)
-    one = Predictor(file, threads=1)(frames)
+    one = open_predictor(file, threads=1)(frames)
     for threads in (2, 3):
-        predictor = Predictor(file, threads=threads)
+        predictor = open_predictor(file, threads=threads)
         assert all(np.array_equal(predictor(frames), one) for _ in range(3))
 
 
@@ -164,13 +164,13 @@ def test_the_files_metadata_name_the_network(tmp_path):
         ("deepsr", chain_tiles.Predictor),
         ("srcnn", chain_tiles.Predictor),
     ):
-        predictor = Predictor(chain_file(tmp_path / "n.onnx", network(), {"scale": "4", "network": name}))
+        predictor = open_predictor(chain_file(tmp_path / "n.onnx", network(), {"scale": "4", "network": name}))
         assert type(predictor) is expected and predictor.n_drafts == 4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (17, 31)])
 def test_the_networks_own_predictor_and_the_general_one_agree(file, size):
-    own, general = Predictor(file), tiles.Predictor(onnx.load(file))
+    own, general = open_predictor(file), tiles.Predictor(onnx.load(file))
     assert isinstance(own, chain_tiles.Predictor)
     np.testing.assert_allclose(own(drafts(4, *size)), general(drafts(4, *size)), rtol=0, atol=ROUNDING)
 
@@ -206,7 +206,7 @@ def test_borders_see_the_mirror_image(tmp_path):
     pixel = np.ones((1, 1, 1, 1), np.float32)
     none = np.zeros(1, np.float32)
     layers = [("conv", blur, none, "relu"), ("conv", pixel, none, "relu"), ("conv", pixel, none, "linear")]
-    predictor = Predictor(chain_file(tmp_path / "blur.onnx", layers))
+    predictor = open_predictor(chain_file(tmp_path / "blur.onnx", layers))
     frames = np.full((1, 20, 3), 102, np.uint8)
     assert predictor(frames)[0, 0] < 0.2
     np.testing.assert_allclose(predict_frame(predictor, frames), np.full((20, 3), 0.4), atol=1e-6)
@@ -215,7 +215,7 @@ def test_borders_see_the_mirror_image(tmp_path):
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (30, 9)])
 @pytest.mark.parametrize("pad", [0, 8])
 def test_predicted_frame_keeps_size_and_range(file, size, pad):
-    frame = predict_frame(Predictor(file), drafts(4, *size), pad)
+    frame = predict_frame(open_predictor(file), drafts(4, *size), pad)
     assert frame.shape == size and frame.dtype == np.float32 and 0 <= frame.min() <= frame.max() <= 1
 
 
@@ -223,14 +223,14 @@ def test_values_are_clipped(tmp_path):
     layers = network()
     for bias, limit in ((9, 1), (-9, 0)):
         last = ("deconv", layers[-1][1], np.array([bias], np.float32), "linear")
-        predictor = Predictor(chain_file(tmp_path / "n.onnx", [*layers[:-1], last]))
+        predictor = open_predictor(chain_file(tmp_path / "n.onnx", [*layers[:-1], last]))
         assert (predict_frame(predictor, drafts(4, 9, 9)) == limit).all()
 
 
 @pytest.mark.parametrize("wrong", [drafts(3, 8, 8), drafts(4, 8, 8).astype(np.float32), drafts(4, 8, 8)[0]])
 def test_wrong_drafts_are_refused(file, wrong):
     with pytest.raises(ValueError, match="expected uint8"):
-        Predictor(file)(wrong)
+        open_predictor(file)(wrong)
 
 
 def damaged(good, damage):
@@ -284,10 +284,10 @@ DAMAGES += ["external, with its digest", "unknown operator", "no chain"]
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_or_foreign_file_is_named(tmp_path, damage):
     path = chain_file(tmp_path / "network.onnx", network())
-    Predictor(path)
+    open_predictor(path)
     path.write_bytes(damaged(path.read_bytes(), damage))
     with pytest.raises(InputError, match="network.onnx: damaged, or not a network that can be used here"):
-        Predictor(path)
+        open_predictor(path)
 
 
 @pytest.mark.parametrize("layer", [0, 3])
@@ -295,15 +295,15 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, layer):
     layers = network()
     layers[layer][2][-1] = np.nan
     with pytest.raises(InputError, match="network.onnx: has weights that are not finite numbers"):
-        Predictor(chain_file(tmp_path / "network.onnx", layers))
+        open_predictor(chain_file(tmp_path / "network.onnx", layers))
 
 
 @pytest.mark.parametrize("kinds", [slice(2, None), slice(1, None)])
 def test_a_file_that_only_claims_to_be_deepsr_is_refused(tmp_path, kinds):
     with pytest.raises(InputError, match="n.onnx: .*not those of a chain"):
-        Predictor(chain_file(tmp_path / "n.onnx", network()[kinds]))
+        open_predictor(chain_file(tmp_path / "n.onnx", network()[kinds]))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="missing.onnx: no such file"):
-        Predictor(tmp_path / "missing.onnx")
+        open_predictor(tmp_path / "missing.onnx")

@@ -21,7 +21,7 @@ from deepsr.errors import InputError
 from deepsr.networks import chain_tiles, fast, inference, network, tiles
 from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
-from deepsr.networks.inference import Predictor
+from deepsr.networks.inference import open_predictor
 from deepsr.networks.onnx_export import to_onnx
 from deepsr.networks.registry import NETWORKS, check_network
 
@@ -72,7 +72,7 @@ def test_model_training_form_file_and_tiles_agree(name, scale, n_drafts, tmp_pat
         "model": np.asarray(model([frame[None, :, :, None] for frame in x]))[0, :, :, 0],
         "training form": np.asarray(net.forward(model, weights, x.transpose(1, 2, 0)[None]))[0],
         "onnxruntime": session.run(None, {f"input_{i}": frame[None, None] for i, frame in enumerate(x)})[0][0, 0],
-        "predictor": Predictor(tmp_path / "n.onnx", threads=2)(drafts),
+        "predictor": open_predictor(tmp_path / "n.onnx", threads=2)(drafts),
         "general predictor": general(drafts),
     }
     for form, array in found.items():
@@ -107,9 +107,9 @@ def test_gradients_of_the_training_form_are_those_of_the_model(name, scale, n_dr
 def test_a_network_without_its_own_predictor_gives_the_same(name, tmp_path, monkeypatch):
     _, model, exact = built(name, 3, 2)
     onnx.save(to_onnx(model, {"network": name}), tmp_path / "n.onnx")
-    assert type(Predictor(tmp_path / "n.onnx")) is not tiles.Predictor
+    assert type(open_predictor(tmp_path / "n.onnx")) is not tiles.Predictor
     monkeypatch.delitem(inference.PREDICTORS, name)
-    general = Predictor(tmp_path / "n.onnx")
+    general = open_predictor(tmp_path / "n.onnx")
     assert type(general) is tiles.Predictor
     drafts = frames(2, 3)
     assert_close([general(drafts)], *tolerance(plain(exact, drafts), model.get_weights()))
@@ -231,9 +231,9 @@ def test_threads_do_not_change_a_bit(files, monkeypatch):
     path, _, drafts, _ = files
     for module in (tiles, chain_tiles):
         monkeypatch.setattr(module.Predictor, "cpu_tile_mb", 0.01)
-    one = Predictor(path, threads=1)(drafts)
+    one = open_predictor(path, threads=1)(drafts)
     for threads in (2, 3):
-        predictor = Predictor(path, threads=threads)
+        predictor = open_predictor(path, threads=threads)
         assert all(np.array_equal(predictor(drafts), one) for _ in range(3))
 
 

@@ -4,6 +4,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from keras import layers, ops
@@ -11,6 +12,7 @@ from rounding import assert_close, in_float64, tolerance
 
 from deepsr.errors import InputError
 from deepsr.networks import tiles
+from deepsr.networks.inference import open_predictor, predict_frame
 from deepsr.networks.onnx_export import USE, digest, to_onnx
 
 same = {"padding": "same"}
@@ -128,6 +130,27 @@ def test_the_file_says_what_it_takes():
     assert model.doc_string == USE and facts == {"scale": "4", "graph_sha256": digest(model)}
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ["input_0", "output"]
     assert model.opset_import[0].version == 17 and model.ir_version == 8
+
+
+@pytest.mark.parametrize("block, mirrored", [(1, 8), (3, 9), (4, 8)])
+def test_who_does_what_the_file_says_gets_the_frame_of_the_workflow(tmp_path, block, mirrored):
+    """With a network that works on blocks of 1x1, 3x3 or 4x4 pixels."""
+
+    def graph(x):
+        y = ops.space_to_depth(x, block) if block > 1 else x
+        y = layers.Conv2D(block**2, 5, **same)(y)
+        return ops.depth_to_space(y, block) if block > 1 else y
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(to_onnx(model_of(graph)).SerializeToString())
+    advice = "mirror each input by 8 pixels, rounded up to a multiple of b if SpaceToDepth makes b x b pixels one"
+    assert advice in onnx.load(path).doc_string
+    drafts = np.random.default_rng(0).integers(0, 256, (1, 24, 36), dtype=np.uint8)
+    x = np.pad(drafts[0].astype("f") / 255, mirrored, mode="symmetric")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    whole = session.run(None, {"input_0": x[None, None]})[0][0, 0, mirrored:-mirrored, mirrored:-mirrored]
+    frame = predict_frame(open_predictor(path), drafts)
+    np.testing.assert_allclose(frame, whole.clip(0, 1), rtol=0, atol=1e-6)
 
 
 def test_the_same_model_gives_the_same_file():

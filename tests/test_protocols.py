@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from test_settings import SCHEMA, config
 
-from deepsr.data.sequence import Part
-from deepsr.errors import InputError
 from deepsr.evaluate.protocols import PROTOCOLS
 from deepsr.settings import complete
 
@@ -44,25 +42,6 @@ def test_a_protocol_in_the_defaults_or_in_a_data_set():
     assert found == {"color_space": "y_matlab", "border": 3, "skip_frames": 2}
     assert whole["datasets"]["demo"]["evaluation"] == PROTOCOLS["reds"]
     assert "evaluation" not in complete(config(), SCHEMA)["datasets"]["demo"]
-
-
-def test_frames_at_the_ends_are_left_out():
-    class Clip:
-        height, width = 6, 8
-
-        def __len__(self):
-            return 5
-
-        def hr(self, i):
-            return f"hr {i}"
-
-        def lr(self, i):
-            return f"lr {i}"
-
-    part = Part(Clip(), 2)
-    assert (len(part), part.hr(0), part.lr(0), part.height, part.width) == (1, "hr 2", "lr 2", 6, 8)
-    with pytest.raises(InputError, match="skip_frames: 3 at each end leave nothing of 5 frames"):
-        Part(Clip(), 3)
 
 
 def write(folder, frames):
@@ -109,6 +88,7 @@ def test_tables_hold_the_values_computed_by_hand(project):
     share = 32 * 32 / SIDE**2  # of the grey middle in a frame; white is 235 in MATLAB's range, an error of 133
     part = 10 * np.log10(255**2 / (share * 8**2 + (1 - share) * 133**2))
     assert bicubic["all", "000"] == pytest.approx((3 * part + 4 * 20 * np.log10(255 / 133)) / 7, abs=1e-4)
-    assert list(table.loc["duf"]["border"]) == [8, 8] and list(table.loc["rgb"]["color_space"]) == ["rgb", "rgb"]
+    assert list(table.loc["duf"]["border"]) == [8, 8] and list(table.loc["duf"]["skip_frames"]) == [2, 2]
+    assert list(table.loc["rgb"]["color_space"]) == ["rgb", "rgb"]
     scores = pd.read_csv(project.path / "results/experiments/one/duf/000.csv")
     assert list(scores["frame"]) == [2, 3, 4]

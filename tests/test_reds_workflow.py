@@ -314,7 +314,7 @@ def test_bad_clips_are_refused_in_a_sentence(project, tmp_path):
         on_reds(project, {"fetch": "clips", "archives": facts(server)})
         said = refuse(project, *(f"data/reds/{clip}.zip" for clip in WRONG))
     for clip, words in WRONG.items():
-        assert words in said[f"fetch_reds_clip/{clip}.log"]
+        assert words in said[f"fetch_reds/{clip}.log"]
     assert list(project.path.rglob("evil*")) == []
     kept = project.path / "data/reds/train_sharp/002.zip.part"
     assert [path.name for path in kept.iterdir()] == ["00000000.png"]

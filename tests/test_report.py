@@ -288,6 +288,8 @@ def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
         assert figure.is_displayed()
     rows = [row.text for row in browser.find_elements(By.TAG_NAME, "tr")]
     assert any(text.startswith("BasicVSR vid4 x4, BI y_matlab 27.24 0.8251 6.3M Vimeo-90K Chan et al.") for text in rows)
+    left_out = "y_matlab, border 10 cut off, 2 frames at each end left out"
+    assert any(text.startswith(f"SOF-VSR vid4 x4, BI {left_out} 26.00 0.7720") for text in rows)
     assert "deepsr 0.750 0.250 0.500 229,233 300x200" in rows
 
 

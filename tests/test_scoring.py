@@ -18,7 +18,7 @@ from deepsr.evaluate.scoring import pictures_of, score_clip, score_frame, score_
 from deepsr.evaluate.table import collect, frame_mean, incomplete, read_psnr, read_scores, summary
 
 FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :120]
-PROTOCOL = {"color_space": "y", "border": 0, "temporal": False}
+PROTOCOL = {"color_space": "y", "border": 0, "skip_frames": 0, "temporal": False}
 
 
 def clip_of(experiment, sequence, drafts=None, **changed):
@@ -243,6 +243,17 @@ def test_the_examples_of_a_clip_are_marked_and_pictured(tmp_path):
     assert list(tmp_path.iterdir()) == []  # a short clip needs no checkpoint
 
 
+def test_frames_at_the_ends_are_left_out(tmp_path):
+    clip = Clip()
+    table, pictures = clip.score(tmp_path / "checkpoint.npz", skip_frames=1)
+    whole, _ = Clip().score(tmp_path / "checkpoint.npz")
+    assert table["frame"].tolist() == clip.scored == [1, 2, 3] and table["example"].tolist() == ["", "worst", "best"]
+    assert table["psnr_deepsr"].tolist() == whole["psnr_deepsr"][1:4].tolist()
+    assert np.array_equal(pictures["best_hr.png"], clip.hr(3)) and len(pictures["slice_hr.png"]) == 3
+    with pytest.raises(InputError, match="skip_frames: 3 at each end leave nothing of 5 frames"):
+        clip.score(tmp_path / "checkpoint.npz", skip_frames=3)
+
+
 def test_examples_are_read_as_they_were_written(tmp_path):
     table, pictures = Clip().score(tmp_path / "checkpoint.npz")
     table.to_csv(tmp_path / "clip.1.csv", index=False)
@@ -331,8 +342,8 @@ def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
 def test_a_killed_job_goes_on_from_its_checkpoint(finished, copy_of):
     project = copy_of(finished)
     project.replace("deepsr/evaluate/scoring.py", "SAVE_EVERY = 60 ", "SAVE_EVERY = 0 ")
-    loop = "        predicted, pictures = enlarge(i)\n"
-    stop = '        if i == 4 and os.environ.get("STOP"):\n            os.kill(os.getpid(), 9)\n'
+    loop = "        predicted, pictures = enlarge(frame)\n"
+    stop = '        if frame == 4 and os.environ.get("STOP"):\n            os.kill(os.getpid(), 9)\n'
     project.replace("deepsr/evaluate/scoring.py", loop, loop + stop)
     project.replace("deepsr/evaluate/scoring.py", "import logging\n", "import logging\nimport os\n")
     scores, log = (f"results/{folder}single/tiny/tower" for folder in ("experiments/", "logs/evaluate_clip/"))
@@ -438,6 +449,7 @@ def test_columns_and_the_mark_of_the_oracle(collected):
         "degradation",
         "color_space",
         "border",
+        "skip_frames",
         "trained_on",
         "infinite_frames",
     ]
@@ -506,7 +518,7 @@ def test_a_metric_is_added_as_the_docs_say(finished, copy_of):
     diff = text.partition("```diff\n")[2].partition("```")[0]
     subprocess.run(["patch", "-p1"], cwd=project.path, input=diff, text=True, check=True)
     jobs = project.planned()
-    assert jobs["evaluate_clip"] == 3 and jobs["plot_scores"] == 5 and "train_network" not in jobs
+    assert jobs["evaluate_clip"] == 3 and jobs["plot_chart"] == 7 and "train_network" not in jobs
     project.run()
     table = read_psnr(project.path / "results/psnr.csv")
     oracle = table[table["oracle"]]
@@ -548,4 +560,4 @@ def test_further_seeds_train_networks_of_their_own_and_join_their_experiment(fin
     assert single["gain_std"] == pytest.approx(abs(first - second) / np.sqrt(2), abs=1e-4) and single["seeds"] == 2
     assert table.loc["deepsr", "tower"]["seeds"] == 1 and np.isnan(table.loc["deepsr", "tower"]["gain_std"])
     jobs = project.planned()
-    assert jobs["plot_scores"] == 4 and "plot_crops" not in jobs and "train_network" not in jobs
+    assert jobs["plot_chart"] == 6 and "plot_crops" not in jobs and "train_network" not in jobs

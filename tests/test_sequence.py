@@ -78,7 +78,9 @@ def test_an_index_reads_back(tmp_path):
     assert read_index(tmp_path / "clip.json") == index
 
 
-@pytest.mark.parametrize("text", ["", '{"container": ', "[]", "null", "{}", '{"container": "a", "members": []}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", '{"container": ', "[]", "1", "null", "{}", '{"container": "a", "members": []}', "\x00"]
+)
 def test_a_damaged_index_is_named(tmp_path, text):
     (tmp_path / "clip.json").write_text(text)
     with pytest.raises(InputError, match="clip.json: is damaged .*delete it and run again"):

@@ -10,6 +10,7 @@ import pytest
 from videos import decode, enlarge, probe, scene, sound, times, write
 
 from deepsr.data.degradation import upscale
+from deepsr.data.frames import luma
 from deepsr.errors import InputError
 from deepsr.video.encode import CODECS, check_container
 from deepsr.video.examine import plan_video
@@ -181,15 +182,20 @@ def pictures(path):
     return {name: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for name, data in images.items()}
 
 
-def test_a_folder_becomes_images_of_the_same_names(tmp_path):
+def test_a_folder_becomes_a_video_or_images_of_the_same_names(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     frames = scene(12)
     for i, frame in enumerate(frames):
         cv2.imwrite(str(folder / f"b{i}.tif"), frame)
+    _, enlarged = enlarge(folder, tmp_path, rate=30)
+    assert probe(enlarged, "nb_read_frames", "avg_frame_rate", "color_space") == ["12", "30/1", "smpte170m"]
+    for frame, (y, _, _) in zip(frames, decode(enlarged), strict=True):
+        expected = 16 + upscale(luma(frame), 2, "bicubic") * (219 / 255)
+        assert np.abs(y - expected).max() < 5 and np.abs(y - expected).mean() < 1
     files = []
     for parts in (1, 5, 20):
-        plan, enlarged = enlarge(folder, tmp_path, parts=parts, ending="zip")
+        _, enlarged = enlarge(folder, tmp_path, parts=parts, ending="zip")
         files.append(enlarged.read_bytes())
     assert files[0] == files[1] == files[2]
     found = pictures(enlarged)

@@ -48,7 +48,7 @@ def test_the_log_of_a_whole_run_is_short_and_ends_with_the_table(finished):
 
 def test_every_job_notes_what_it_used(finished):
     used = pd.read_csv(finished.path / "results/benchmarks.csv").set_index("rule")
-    assert {"index_clip", "train_network", "evaluate_clip", "collect_psnr", "plot_training"} <= set(used.index)
+    assert {"index_clip", "train_network", "evaluate_clip", "collect_psnr", "plot_chart"} <= set(used.index)
     assert (used["cpu_seconds"] > 0).all() and used["peak_mb"].between(10, 3000).all()
     assert used.loc["train_network", "peak_mb"].min() > 300 > used.loc["index_clip", "peak_mb"].max()  # TensorFlow in it
 

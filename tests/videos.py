@@ -116,6 +116,15 @@ def decode(path):
     ]
 
 
+def enlarged_in_parts(source, folder, numbers, **settings):
+    """The planes of an enlarged video, which must not depend on the number of parts, one of several `numbers`."""
+    first, *others = [decode(enlarge(source, folder, parts=parts, **settings)[1]) for parts in numbers]
+    for result in others:
+        for one, other in zip(first, result, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    return first
+
+
 def sound(path):
     """Per audio track, its packets' bytes."""
     with av.open(str(path)) as container:

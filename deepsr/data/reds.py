@@ -13,32 +13,20 @@ FRAMES = 100  # frames per clip
 LR_SCALE = 4  # of the official low-resolution frames
 
 
-def _names(n):
-    return [f"{i:03d}" for i in range(n)]
+def _archive(folder, clips, size, sha256=None):
+    return {"size": size, "sha256": sha256, "prefix": folder, "clips": [f"{i:03d}" for i in range(clips)]}
 
 
 # Clip c of an archive is the folder prefix + c; its frames are 00000000.png to 00000099.png.
 # Where no sha256 is published, the byte count and the CRC-32 of every member are the check.
+# "bicubic" are the low-resolution frames, 320x180 (MATLAB bicubic, x4).
 ARCHIVES = {
-    "train_sharp": {
-        "size": 34_261_573_976,
-        "sha256": "620294c1c3f23ed26c5ea228633770469c0b28e57d31eb41dc77deb401c6681b",
-        "prefix": "train/train_sharp/",
-        "clips": _names(240),
-    },
-    "val_sharp": {"size": 4_273_865_704, "sha256": None, "prefix": "val/val_sharp/", "clips": _names(30)},
-    "train_sharp_bicubic": {  # the low-resolution frames, 320x180 (MATLAB bicubic, x4)
-        "size": 2_652_551_733,
-        "sha256": None,
-        "prefix": "train/train_sharp_bicubic/X4/",
-        "clips": _names(240),
-    },
-    "val_sharp_bicubic": {
-        "size": 330_490_885,
-        "sha256": None,
-        "prefix": "val/val_sharp_bicubic/X4/",
-        "clips": _names(30),
-    },
+    "train_sharp": _archive(
+        "train/train_sharp/", 240, 34_261_573_976, "620294c1c3f23ed26c5ea228633770469c0b28e57d31eb41dc77deb401c6681b"
+    ),
+    "val_sharp": _archive("val/val_sharp/", 30, 4_273_865_704),
+    "train_sharp_bicubic": _archive("train/train_sharp_bicubic/X4/", 240, 2_652_551_733),
+    "val_sharp_bicubic": _archive("val/val_sharp_bicubic/X4/", 30, 330_490_885),
 }
 
 TRAIN, VAL = ([f"{part}_{clip}" for clip in ARCHIVES[f"{part}_sharp"]["clips"]] for part in ("train", "val"))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from deepsr.data.degradation import crop_to_scale, degrade
 from deepsr.data.frames import Clip, luma
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 
 log = logging.getLogger("deepsr")
 
@@ -27,8 +27,7 @@ def read_index(path):
 
 def write_index(index, path):
     """Write what `read_index` reads."""
-    with atomic(path) as part:
-        part.write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(index, indent=0) + "\n")
 
 
 class Sequence:
@@ -84,27 +83,3 @@ class Sequence:
                 f"{len(self._clip)} HR frames of {self._clip.width}x{self._clip.height} at scale {scale}; "
                 "name the right folder in `lr` or change `scale`."
             )
-
-
-class Part:
-    """The frames of a Sequence but for `skipped` at each end, numbered from 0: what scoring sees of it.
-
-    Raises InputError if none is left.
-    """
-
-    def __init__(self, clip, skipped):
-        self._clip, self._skipped = clip, skipped
-        self.height, self.width = clip.height, clip.width
-        if len(self) < 1:
-            raise InputError(f"config: evaluation.skip_frames: {skipped} at each end leave nothing of {len(clip)} frames.")
-
-    def __len__(self):
-        return max(0, len(self._clip) - 2 * self._skipped)
-
-    def hr(self, i):
-        """As of Sequence."""
-        return self._clip.hr(i + self._skipped)
-
-    def lr(self, i):
-        """As of Sequence."""
-        return self._clip.lr(i + self._skipped)

@@ -2,7 +2,6 @@
 
 import zipfile
 import zlib
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -71,8 +70,8 @@ def cut(image, positions, size):
 
 def save(path, **arrays):
     """Write arrays as an uncompressed npz, atomically and with reproducible bytes (numpy's own carries no time)."""
-    with atomic(path) as part, open(part, "wb") as file:
-        np.savez(file, **arrays)
+    with atomic(path) as part:
+        np.savez(part, **arrays)
 
 
 def load(path):
@@ -109,6 +108,6 @@ def open_shard(path):
 
 def _data_offset(path, info):
     """Where a stored zip member's data begins: the local header is 30 bytes, then the name and the extra field."""
-    with open(Path(path), "rb") as file:
+    with open(path, "rb") as file:
         file.seek(info.header_offset + 26)
         return info.header_offset + 30 + sum(np.frombuffer(file.read(4), "<u2").tolist())

@@ -70,53 +70,56 @@ def score_motion(pictures, before):
 
 
 def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
-    """Scores of all frames of a clip, and pictures of it.
+    """Scores of a clip's frames, and pictures of it.
 
     clip: deepsr.data.sequence.Sequence; drafts[i]: the network's input for frame i; predict(drafts) -> the network's luma,
-    float32 (H, W) in [0, 1]; settings: scale, degradation, color_space, border, and temporal (whether the temporal metrics
-    are wanted).
+    float32 (H, W) in [0, 1]; settings: scale, degradation, color_space, border, skip_frames (how many are left out at each
+    end), and temporal (whether the temporal metrics are wanted).
     checkpoint: path of an npz file that is written now and then, from which a scoring that was killed goes on, to the same
     result; deleting it is for the caller, once the result is written. made_from: text that tells all that the scores depend
     on; a checkpoint that was made from anything else is not used.
     Returns (DataFrame with `frame`, the scores and `example` ("", "best", "worst" or "best worst"), a row per frame;
-    {name in examples.EXAMPLES: uint8 BGR}). Raises InputError if the border leaves nothing of the frames.
+    {name in examples.EXAMPLES: uint8 BGR}). Raises InputError if the border leaves nothing of the frames, or if no frame is
+    left.
     """
-    border, temporal = settings["border"], settings["temporal"]
+    border, skipped, temporal = settings["border"], settings["skip_frames"], settings["temporal"]
     if 2 * border >= min(clip.height, clip.width):
         raise InputError(f"config: evaluation.border: {border} leaves nothing of {clip.width}x{clip.height} frames.")
+    frames = range(skipped, len(clip) - skipped)
+    if not frames:
+        raise InputError(f"config: evaluation.skip_frames: {skipped} at each end leave nothing of {len(clip)} frames.")
 
-    def enlarge(i):
-        predicted = predict(drafts[i])
-        return predicted, pictures_of(clip.hr(i), clip.lr(i), predicted, settings["scale"], settings["degradation"])
+    def enlarge(frame):
+        predicted, lr = predict(drafts[frame]), clip.lr(frame)
+        return predicted, pictures_of(clip.hr(frame), lr, predicted, settings["scale"], settings["degradation"])
 
     rows, kept = _resume(checkpoint, made_from)
-    gains = np.full(len(clip), np.nan)
-    gains[: len(rows)] = [row["psnr_deepsr"] - row["psnr_bicubic"] for row in rows]
-    before = enlarge(len(rows) - 1)[1] if rows and temporal else None  # a checkpoint does not hold it
+    gains = [row["psnr_deepsr"] - row["psnr_bicubic"] for row in rows]
+    before = enlarge(frames[len(rows) - 1])[1] if rows and temporal else None  # a checkpoint does not hold it
     saved = time.monotonic()
-    for i in progress(range(len(rows), len(clip)), desc="frames", unit="frame", initial=len(rows), total=len(clip)):
-        predicted, pictures = enlarge(i)
+    for frame in progress(frames[len(rows) :], desc="frames", unit="frame", initial=len(rows), total=len(frames)):
+        predicted, pictures = enlarge(frame)
         scores = score_frame(pictures, predicted, settings["color_space"], border)
         rows.append(scores | (score_motion(pictures, before) if temporal else {}))
         before = pictures
-        gains[i] = scores["psnr_deepsr"] - scores["psnr_bicubic"]
-        for which, example in choose_examples(gains[: i + 1]).items():
-            if example == i:
+        gains.append(scores["psnr_deepsr"] - scores["psnr_bicubic"])
+        for which, example in choose_examples(gains).items():
+            if example == len(gains) - 1:
                 kept |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
         add_to_slices(kept, pictures)
         if time.monotonic() - saved >= SAVE_EVERY:
             _save(checkpoint, made_from, rows, kept)
             saved = time.monotonic()
-    table = pd.DataFrame({"frame": range(len(rows))}).join(pd.DataFrame(rows))
+    table = pd.DataFrame({"frame": frames}).join(pd.DataFrame(rows))
     chosen = choose_examples(gains)
-    table["example"] = [" ".join(which for which in chosen if chosen[which] == i) for i in table["frame"]]
+    table["example"] = [" ".join(which for which in chosen if chosen[which] == i) for i in range(len(rows))]
     return table, kept
 
 
 def _save(path, made_from, rows, pictures):
-    with atomic(path) as part, open(part, "wb") as file:
-        scores = [list(row.values()) for row in rows]
-        np.savez(file, made_from=made_from, names=list(rows[0]), scores=scores, **pictures)
+    scores = [list(row.values()) for row in rows]
+    with atomic(path) as part:
+        np.savez(part, made_from=made_from, names=list(rows[0]), scores=scores, **pictures)
 
 
 def _resume(path, made_from):

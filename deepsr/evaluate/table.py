@@ -19,7 +19,7 @@ def leading_columns():
     place = main.index("psnr_deepsr") + 1
     main[place:place] = ["gain", "gain_std", "seeds"]
     others = [f"{name}_lanczos" for name in METRICS]
-    others += ["network", "degradation", "color_space", "border", "trained_on", "infinite_frames"]
+    others += ["network", "degradation", "color_space", "border", "skip_frames", "trained_on", "infinite_frames"]
     return ["experiment", "dataset", "scale", "drafts", "sequence", "frames", *main, *others]
 
 
@@ -57,7 +57,7 @@ def collect(facts, paths):
     for clip, path in zip(facts, paths, strict=True):
         row = {key: clip[key] for key in ("experiment", "run", "dataset", "sequence", "scale", "network", "degradation")}
         row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"]}
-        row |= {key: clip["evaluation"][key] for key in ("color_space", "border")}
+        row |= {key: clip["evaluation"][key] for key in ("color_space", "border", "skip_frames")}
         row |= {"frames": 0, "infinite_frames": 0}
         if path is not None:
             scores = read_table(path, ["frame"])

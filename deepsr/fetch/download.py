@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepsr.errors import InputError
 from deepsr.fetch.remote import Changed, Refused, Remote
-from deepsr.files import atomic, sha256, writing
+from deepsr.files import sha256, write_file, writing
 from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
@@ -132,8 +132,7 @@ class _Part:
         """Note what the bytes to come are part of, before the first of them is written."""
         self.note["size"] = remote.size
         self.note["etags"][remote.url] = remote.etag
-        with atomic(self._note_path) as draft:
-            draft.write_text(json.dumps(self.note))
+        write_file(self._note_path, json.dumps(self.note))
 
     def write(self, offset, data):
         self._file.seek(offset)

@@ -13,7 +13,7 @@ from deepsr.data.zips import BROKEN, open_zip
 from deepsr.errors import InputError
 from deepsr.fetch.download import check_space, first_that_works
 from deepsr.fetch.remote import BLOCK, Refused, Remote
-from deepsr.files import atomic, writing
+from deepsr.files import atomic, write_file, writing
 from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
@@ -62,20 +62,16 @@ class HttpFile(io.RawIOBase):
         return end - start
 
     def seek(self, offset, whence=io.SEEK_SET):
-        """As any file."""
         self._position = offset + (0, self._position, self._remote.size)[whence]
         return self._position
 
     def tell(self):
-        """As any file."""
         return self._position
 
     def readable(self):
-        """Yes."""
         return True
 
     def seekable(self):
-        """Yes."""
         return True
 
 
@@ -152,8 +148,7 @@ def _fetch(file, archive, members, folder):
                     frame = archive.read(member)
                 except BROKEN as error:
                     raise Refused(f"the member {member.filename!r} is damaged ({error})") from error
-                with atomic(folder / member.filename.rpartition("/")[2]) as draft:
-                    draft.write_bytes(frame)
+                write_file(folder / member.filename.rpartition("/")[2], frame)
                 bar.update(member.compress_size)
 
 

@@ -14,7 +14,6 @@ class Net(Chain):
     filter_size = 11
 
     def graph(self, x, n_drafts, scale):
-        """See `Network.graph`."""
         x = layers.Conv2D(256, 11, padding="same", activation="tanh", name="conv1")(x)
         x = layers.Conv2D(512, 1, padding="same", activation="tanh", name="conv2")(x)
         x = layers.Conv2D(1, 3, padding="same", activation="tanh", name="conv3")(x)

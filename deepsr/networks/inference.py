@@ -1,6 +1,7 @@
 """Applies the network of an .onnx file to the drafts of a frame."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from deepsr.networks.model_file import REMEDY, load_network
 PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
 
 
-def Predictor(path, threads=1, gpu=False):
+def open_predictor(path, threads=1, gpu=False):
     """The predictor of an .onnx file that `onnx_export.to_onnx` made: the network's own one, or else the general one.
 
     Arguments and attributes: see `deepsr.networks.tiles.Predictor`. The file's metadata name the network.
@@ -23,6 +24,14 @@ def Predictor(path, threads=1, gpu=False):
         return PREDICTORS.get(facts.get("network"), tiles.Predictor)(model, threads, gpu)
     except Exception as error:  # onnxruntime has kinds of its own
         raise InputError(f"{path}: damaged, or not a network that can be used here ({error}); {REMEDY}.") from error
+
+
+def frame_predictor(path, threads=1, gpu=False):
+    """A function from the drafts of a frame to the enlarged frame, as `predict_frame`, by the network of an .onnx file.
+
+    Arguments and errors: see `open_predictor`.
+    """
+    return partial(predict_frame, open_predictor(path, threads, gpu))
 
 
 def predict_frame(predictor, drafts, pad=8):

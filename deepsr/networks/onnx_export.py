@@ -17,8 +17,9 @@ USE = (
     "Video super-resolution network. Inputs input_0, input_1, ...: the drafts of one frame and, last, the frame "
     "enlarged by bicubic interpolation; float32 (batch, 1, height, width), 8-bit luma / 255, height and width multiples of "
     "the scale. Output: float32 luma of the same shape, to be clipped to [0, 1]. Every convolution sees zeros beyond the "
-    "border, which darkens the frame's edge: mirror each input by 12 pixels, the edge pixels repeated (numpy.pad, mode "
-    "'symmetric'), and cut them off the output. The workflow mirrors 8, rounded up to a multiple of its network's grid."
+    "border, which darkens the frame's edge, so do as the workflow does at each side: mirror each input by 8 pixels, "
+    "rounded up to a multiple of b if SpaceToDepth makes b x b pixels one (numpy.pad, mode 'symmetric'), and cut them off "
+    "the output."
 )
 ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Identity"}
 

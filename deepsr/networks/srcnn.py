@@ -11,7 +11,6 @@ class Net(Chain):
     filter_size = 9
 
     def graph(self, x, n_drafts, scale):
-        """See `Network.graph`."""
         x = layers.Conv2D(64, 9, padding="same", activation="relu", name="conv1")(x)
         x = layers.Conv2D(32, 1, padding="same", activation="relu", name="conv2")(x)
         return layers.Conv2D(1, 5, padding="same", name="conv3")(x)

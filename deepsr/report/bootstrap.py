@@ -2,8 +2,12 @@
 
 import numpy as np
 
+RESAMPLES, LEVEL = 10_000, 0.95  # of the bootstraps, and of their intervals
+# With fewer, even a gain on every clip is no rarer than 5% by chance: a two-sided sign test of 5 gives 2 / 2**5 = 6%.
+MIN_CLIPS = 6
 
-def bootstrap_interval(clips, seed, resamples=10000, level=0.95):
+
+def bootstrap_interval(clips, seed):
     """Confidence interval of the mean over clips of the mean over frames: (low, high).
 
     clips: list of 1-D arrays, a value per frame. Circular block bootstrap (Politis & Romano 1992) within each clip, with
@@ -18,17 +22,12 @@ def bootstrap_interval(clips, seed, resamples=10000, level=0.95):
     for values in clips:
         length = int(np.ceil(np.sqrt(len(values))))
         blocks = np.convolve(np.concatenate([values, values[: length - 1]]), np.ones(length) / length, "valid")
-        starts = random.integers(len(values), size=(resamples, int(np.ceil(len(values) / length))))
+        starts = random.integers(len(values), size=(RESAMPLES, int(np.ceil(len(values) / length))))
         means.append(blocks[starts].mean(axis=1))
-    low, high = np.quantile(np.mean(means, axis=0), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _percentiles(np.mean(means, axis=0))
 
 
-# With fewer, even a gain on every clip is no rarer than 5% by chance: a two-sided sign test of 5 gives 2 / 2**5 = 6%.
-MIN_CLIPS = 6
-
-
-def compare(first, second, seed, resamples=10000, level=0.95):
+def compare(first, second, seed):
     """How much better the first experiment is than the second on the same frames, and whether that may be chance.
 
     first, second: lists of 1-D arrays of scores, a clip's frames each, in the same order. Paired bootstrap over clips: the
@@ -44,6 +43,12 @@ def compare(first, second, seed, resamples=10000, level=0.95):
             means.append((a[finite] - b[finite]).mean())
     found = {"clips": len(means), "difference": float(np.mean(means)) if means else np.nan, "low": np.nan, "high": np.nan}
     if len(means) >= MIN_CLIPS:
-        drawn = np.random.default_rng(seed).choice(means, (resamples, len(means))).mean(axis=1)
-        found["low"], found["high"] = map(float, np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]))
+        drawn = np.random.default_rng(seed).choice(means, (RESAMPLES, len(means))).mean(axis=1)
+        found["low"], found["high"] = _percentiles(drawn)
     return found
+
+
+def _percentiles(means):
+    """Between which two numbers LEVEL of the resampled means lie."""
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

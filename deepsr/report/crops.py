@@ -14,8 +14,7 @@ from deepsr.report import style
 def plot_crops(title, oracle, examples, crop):
     """Zoomed crops of a clip's best and worst frame with error maps.
 
-    examples: {"best": example, "worst": example}; an example has "frame" (number), "psnr_bicubic", "psnr_deepsr" (of the
-    frame, dB) and the pictures "hr", "bicubic", "deepsr", uint8 (H, W, 3) BGR, and "lr". crop: side in HR pixels.
+    examples: of deepsr.evaluate.examples.read_examples; crop: side in HR pixels.
     """
     figure = Figure(figsize=(7.6, 7.2), layout="constrained", facecolor=style.TINT if oracle else "white")
     figure.suptitle(f"{title}: {style.ORACLE}" if oracle else title, weight="bold", x=0.01, ha="left")

@@ -142,7 +142,7 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
-        published=[_published_cells(row) for row in published.itertuples()],
+        published=[_published_cells(row) for row in published.to_dict("records")],
         provenance=provenance,
         networks=[_network_cells(name, run) for name, run in provenance["networks"].items()],
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
@@ -236,13 +236,10 @@ def _speed_cells(row):
 
 
 def _published_cells(row):
-    scores = [(f"{row.psnr:.2f}", row.psnr), (f"{row.ssim:.4f}", row.ssim)]
-    protocol = [row.dataset, f"x{row.scale}, {row.degradation}", row.color_space]
-    return [
-        *((text, None) for text in [row.method, *protocol]),
-        *scores,
-        *((text, None) for text in [row.parameters, row.trained_on, row.source]),
-    ]
+    protocol = [row["dataset"], f"x{row['scale']}, {row['degradation']}", row["color_space"] + style.left_out(row)]
+    before, after = [row["method"], *protocol], [row[key] for key in ("parameters", "trained_on", "source")]
+    scores = [(f"{row['psnr']:.2f}", row["psnr"]), (f"{row['ssim']:.4f}", row["ssim"])]
+    return [*((text, None) for text in before), *scores, *((text, None) for text in after)]
 
 
 def _network_cells(name, run):

@@ -6,6 +6,8 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,11 +38,10 @@ def packages():
 
 def machine():
     """CPU model, logical cores, main memory in GiB, operating system and Python of this machine."""
-    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_model(),
         "logical_cores": os.cpu_count(),
-        "ram_gib": round(pages / 2**30, 1),
+        "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }

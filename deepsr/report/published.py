@@ -25,6 +25,6 @@ def comparable(published, panel):
     if row["oracle"]:
         return published[:0]
     same = published["degradation"].map(DEGRADATIONS) == row["degradation"]
-    for key in ("dataset", "scale", "color_space", "border"):
+    for key in ("dataset", "scale", "color_space", "border", "skip_frames"):
         same &= published[key] == row[key]
     return published[same]

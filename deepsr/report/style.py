@@ -57,7 +57,7 @@ def looks(table):
 
 def panels(table):
     """Parts of the table whose rows compare: same ground truth, bicubic frame and protocol. Honest ones first."""
-    keys = ["oracle", "dataset", "scale", "degradation", "color_space", "border"]
+    keys = ["oracle", "dataset", "scale", "degradation", "color_space", "border", "skip_frames"]
     return sorted((rows for _, rows in table.groupby(keys, sort=False)), key=lambda rows: rows["oracle"].iloc[0])
 
 
@@ -76,9 +76,14 @@ def panel_figure(panels, heights):
         degradation = row["degradation"]
         frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
         space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
-        border = f", border {row['border']} cut off" if row["border"] else ""
-        set_title(part, f"{row['dataset']}, x{row['scale']}, {frames}{space}{border}", row["oracle"])
+        set_title(part, f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}", row["oracle"])
     return figure, parts
+
+
+def left_out(row):
+    """What the protocol of a table's row does not score, in words that follow its colour space."""
+    border = f", border {row['border']} cut off" if row["border"] else ""
+    return border + (f", {row['skip_frames']} frames at each end left out" if row["skip_frames"] else "")
 
 
 def set_title(part, title, oracle):

@@ -31,8 +31,8 @@ def identify(shards, settings, start_weights, device):
 
 def save(path, state, identity):
     """Write a checkpoint: an npz of a `State` and what `identify` gives."""
-    with atomic(path) as part, open(part, "wb") as file:
-        np.savez(file, identity=json.dumps(identity), **vars(state))
+    with atomic(path) as part:
+        np.savez(part, identity=json.dumps(identity), **vars(state))
 
 
 def load(path, identity):

@@ -10,7 +10,8 @@ import pandas as pd
 
 from deepsr import networks
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
+from deepsr.tables import write_table
 from deepsr.train import checkpoint as checkpoints
 from deepsr.train import devices
 from deepsr.train.loop import HISTORY, Loop, begin
@@ -58,8 +59,7 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
         ) from error
     save_model(model, state.best, out_model)
     history = pd.DataFrame(state.history, columns=HISTORY).astype({"step": int})
-    with atomic(out_history) as part:
-        history.to_csv(part, index=False)
+    write_table(history, out_history)
     first, kept, last = history.iloc[0], history.iloc[state.best_row], history.iloc[-1]
     summary = {
         "network": settings.network,
@@ -75,8 +75,7 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
         "backend": keras.backend.backend(),
         "devices": [device.name],
     }
-    with atomic(out_summary) as part:
-        part.write_text(json.dumps(summary, indent=2) + "\n")
+    write_file(out_summary, json.dumps(summary, indent=2) + "\n")
     Path(checkpoint).unlink(missing_ok=True)
     log.info(
         "kept step %d of %d: validation PSNR %.3f dB (start %.3f dB)",

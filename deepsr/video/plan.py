@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deepsr.drafts import recurrent
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import write_file
 
 PREVIEW_SECONDS = 3
 
@@ -70,8 +70,7 @@ class Plan:
 
 def write_plan(plan, path):
     """Write a plan to a JSON file. Fractions become text."""
-    with atomic(path) as part:
-        part.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+    write_file(path, json.dumps(asdict(plan), default=str))
 
 
 def read_plan(path):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from deepsr.data.degradation import upscale
-from deepsr.files import atomic
+from deepsr.files import write_file
 from deepsr.video.compare import compare_video, upright
 from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
@@ -54,8 +54,7 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
         compare_video(source, plan, file_of[shown], output, numbers=shown, **settings, **quality)
         _write_picture(source, plan, shown, file_of[shown], picture, **settings)
     measured["threads"] = threads
-    with atomic(facts) as file:
-        file.write_text(json.dumps(measured), encoding="utf-8")
+    write_file(facts, json.dumps(measured))
     return measured
 
 
@@ -87,5 +86,4 @@ def _write_picture(source, plan, shown, enlarged, output, *, scale, degradation)
     large = next(read_frames(enlarged, first=middle)).to_ndarray(format="bgr24")
     bicubic = upscale(small, scale, degradation)[: large.shape[0], : large.shape[1]]
     both = np.hstack([upright(bicubic, plan.matrix), upright(large, plan.matrix)])
-    with atomic(output) as file:
-        file.write_bytes(cv2.imencode(".png", both)[1])
+    write_file(output, cv2.imencode(".png", both)[1].tobytes())
