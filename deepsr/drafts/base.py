@@ -71,3 +71,7 @@ class Shot:
         if key not in self._flows:
             self._flows[key] = dense_flow(self._lr[a], self._lr[b], method, alpha)
         return self._flows[key]
+
+    def forget_flows(self):
+        """Free the memory of all flows; those that are asked for again are computed again."""
+        self._flows = {}

@@ -6,6 +6,9 @@ weight: the number of frames that have gone into it, less where the registration
 the cost of one registration each. (Sajjadi et al., "Frame-Recurrent Video Super-Resolution", CVPR 2018, do so in a network.)
 """
 
+import ctypes
+from itertools import islice
+
 import cv2
 import numpy as np
 
@@ -20,6 +23,8 @@ from deepsr.drafts.motion import Motion
 BLOCK = 32  # frames
 RUN_IN = 8  # frames
 TOLERANCE = 0.75  # LR pixels between start and return at which a flow weighs 1/e
+LIBRARY = ctypes.CDLL(None)
+STEPS = 4  # frames that each way goes at a time: enough pairs of them for 8 threads
 FINER = 2  # from the second pass on, flow is computed on estimates of this many times the LR frames' size; 3 was worse
 
 
@@ -45,81 +50,116 @@ class Recurrent(DraftKind):
 
     def drafts(self, t):
         if t not in self._block:
+            self._block = {}  # the last block's drafts are gone before the next ones are made
             self._block = self._make_block(t // BLOCK * BLOCK)
         return [*self._windows.drafts(t), self._block[t]]
 
     def _make_block(self, first):
         """{frame: draft, uint8 (H, W)} for the block of frames that begins with `first`."""
-        shot, recurrence = self.shot, self.spec["recurrence"]
+        shot = self.shot
         block = range(first, min(first + BLOCK, shot.n))
         stretch = range(max(first - RUN_IN, 0), min(first + BLOCK + RUN_IN, shot.n))
-        flow, grid = shot.flow, shot.lr(first).shape
-        for _ in range(recurrence["passes"] - 1):
-            flow = self._finer_flow(self._estimates(stretch, stretch, flow, grid))
-            grid = FINER * shot.lr(first).shape[0], FINER * shot.lr(first).shape[1]
-        return self._estimates(stretch, block, flow, grid)
-
-    def _finer_flow(self, estimates):
-        """A function that computes flow as `shot.flow` does, on estimates, which shrinks to FINER times the LR size."""
-        height, width = self.shot.lr(next(iter(estimates))).shape
-        size = FINER * width, FINER * height
-        frames = {t: cv2.resize(estimate, size, interpolation=cv2.INTER_AREA) for t, estimate in estimates.items()}
-        return lambda a, b, method, alpha: dense_flow(frames[a], frames[b], method, alpha)
+        flow, (height, width) = shot.flow, shot.lr(first).shape
+        grid, finer_grid = (height, width), (FINER * height, FINER * width)
+        for _ in range(self.spec["recurrence"]["passes"] - 1):
+            flow = _flow_between(self._estimates(stretch, stretch, flow, grid), finer_grid)
+            grid = finer_grid
+            if not self.spec.get("settings"):  # windows use them again
+                shot.forget_flows()  # 43 MB at 720p; those of the run-in are then computed again for the next block
+        return dict(self._estimates(stretch, block, flow, grid))
 
     def _estimates(self, stretch, wanted, flow, grid):
-        """{frame: estimate, uint8 (H, W)} for the wanted frames: the mean of those of both ways through a stretch.
+        """Yield (frame, estimate, uint8 (H, W)) for the wanted frames: the mean of those of both ways through a stretch.
 
         flow: function as `shot.flow`, of flows on a grid of this size, which the weights of the estimates have, too.
+
+        Both ways go STEPS frames at a time. What is made at a place is kept from the way that comes there first to the one
+        that comes second, and no longer. To make all flows first and all means last took 1.7 times the memory.
         """
-        recurrence, pool = self.spec["recurrence"], self.shot.pool
-        pairs = [(a, b) for a in stretch for b in (a - 1, a + 1) if b in stretch]
-        flows = dict(
-            zip(pairs, pool.map(lambda pair: flow(*pair, recurrence["flow"], recurrence["alpha"]), pairs), strict=True)
-        )
+        pool, registered, forward, backward = self.shot.pool, {}, {}, {}
         ways = range(stretch.start, wanted.stop), range(stretch.stop - 1, wanted.start - 1, -1)
-        forward, backward = pool.map(lambda way: self._run(way, wanted, flows, grid), ways)
-        means = pool.map(lambda t: _mean(*forward.pop(t), *backward.pop(t)), wanted)
-        return dict(zip(wanted, means, strict=True))
+        walks = [self._walk(way, registered, grid) for way in ways]
+        steps = [[(t, t - way.step) for t in way] for way in ways]
+        taken = {*steps[0][1:], *steps[1][1:]}
+        for start in range(0, max(map(len, ways)), STEPS):
+            next_steps = {step for each in steps for step in each[start : start + STEPS]} & taken
+            pairs = {(min(step), max(step)) for step in next_steps - registered.keys()}
+            for found in pool.map(lambda pair: self._register(pair, taken, flow), pairs):
+                registered |= found
+            for way, found in zip((forward, backward), pool.map(lambda walk: list(islice(walk, STEPS)), walks), strict=True):
+                way.update((t, estimate) for t, *estimate in found if t in wanted)
+            met = sorted(forward.keys() & backward.keys())
+            yield from zip(met, pool.map(lambda t: _mean(*forward.pop(t), *backward.pop(t)), met), strict=True)
+            _give_back()
 
-    def _run(self, way, wanted, flows, grid):
-        """{frame: (estimate, its weight)} for the wanted frames of one way through a stretch.
+    def _register(self, pair, steps, flow):
+        """{step: (flow, how well it and the flow back agree)} for a pair of neighbours, each way round that is a step.
 
-        way: numbers of frames in the order in which the estimate meets them; flows: {(frame, neighbour): flow}.
+        steps: (frame, neighbour) where an estimate is moved from the neighbour to the frame.
+        """
+        recurrence, (a, b) = self.spec["recurrence"], pair
+        flows = {step: flow(*step, recurrence["flow"], recurrence["alpha"]) for step in (pair, (b, a))}
+        finer = flows[pair].shape[0] / self.shot.lr(a).shape[0]  # 1, or FINER
+        return {
+            step: (flows[step], consistency(flows[step], flows[step[::-1]], TOLERANCE * finer))
+            for step in flows
+            if step in steps
+        }
+
+    def _walk(self, way, registered, grid):
+        """Yield (frame, estimate, its weight) along one way through a stretch.
+
+        way: numbers of frames in the order in which the estimate meets them; registered: results of `_register`, of which
+        those that have been used are taken out.
         Estimates are uint8 (H, W): rounding is far below their error, and float32 would take four times the memory.
         Weights are float32, of the size `grid`: 1 is a frame, enlarged.
         """
-        found, recurrence = {}, self.spec["recurrence"]
+        estimate, weight = self.shot.enlarged(way[0]), np.ones(grid, np.float32)
         for t in way:
-            enlarged = self.shot.enlarged(t)
-            if t == way[0]:
-                estimate, weight = enlarged, np.ones(grid, np.float32)
-            else:
-                forward, backward = flows[t, t - way.step], flows[t - way.step, t]
-                moved = sample(estimate, sampling_map(forward, enlarged.shape))
-                moved -= enlarged
-                weight = np.minimum(sample(weight, sampling_map(forward, grid), cv2.INTER_LINEAR), recurrence["cap"])
-                weight = 1 + weight * self._trust(moved, forward, backward)
-                moved *= cv2.resize(1 - 1 / weight, enlarged.shape[::-1], interpolation=cv2.INTER_LINEAR)
-                estimate = enlarged + moved
-            for _ in range(recurrence["iterations"]):
+            if t != way[0]:
+                estimate, weight = self._carry(estimate, weight, t, *registered.pop((t, t - way.step)))
+            for _ in range(self.spec["recurrence"]["iterations"]):
                 estimate += self.shot.missing(estimate, t)
-            if t in wanted:
-                found[t] = to_uint8(estimate), weight
-        return found
+            yield t, to_uint8(estimate), weight
 
-    def _trust(self, difference, forward, backward):
-        """How far a registration is trusted, 0..1, float32 (h, w) of the flows, float32 (h, w, 2).
+    def _carry(self, estimate, weight, t, flow, agreement):
+        """The estimate of a neighbour and its weight, moved to frame t and averaged with it; the rest: of `_register`."""
+        enlarged = self.shot.enlarged(t)
+        moved = sample(estimate, sampling_map(flow, enlarged.shape))
+        moved -= enlarged
+        weight = sample(weight, sampling_map(flow, weight.shape), cv2.INTER_LINEAR)
+        weight = np.minimum(weight, self.spec["recurrence"]["cap"])
+        weight = 1 + weight * self._trust(moved, agreement)
+        moved *= cv2.resize(1 - 1 / weight, enlarged.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        moved += enlarged
+        return moved, weight
+
+    def _trust(self, difference, agreement):
+        """How far a registration is trusted, 0..1, float32 (h, w), as are the flows and how well they agree.
 
         difference: between the moved estimate and the enlarged frame, float32 (H, W). They differ in fine detail by right;
         what remains when that is averaged away is bad registration.
         """
-        height, width = forward.shape[:2]
+        height, width = agreement.shape
         finer = height * self.shot.scale / difference.shape[0]  # 1, or FINER
         coarse = cv2.resize(difference, (width, height), interpolation=cv2.INTER_AREA)
         coarse = cv2.GaussianBlur(coarse, (0, 0), finer)
-        return np.exp(-((coarse / self.spec["recurrence"]["trust"]) ** 2)) * consistency(
-            forward, backward, TOLERANCE * finer
-        )
+        return np.exp(-((coarse / self.spec["recurrence"]["trust"]) ** 2)) * agreement
+
+
+def _flow_between(estimates, grid):
+    """A function that computes flow as `shot.flow` does, between estimates shrunk to this size.
+
+    estimates: pairs of frame and estimate, of which each is shrunk before the next is asked for.
+    """
+    frames = {t: cv2.resize(estimate, grid[::-1], interpolation=cv2.INTER_AREA) for t, estimate in estimates}
+    return lambda a, b, method, alpha: dense_flow(frames[a], frames[b], method, alpha)
+
+
+def _give_back():
+    """Give freed memory back to the system, which the GNU C library keeps: some 50 MB after a block at 720p."""
+    if hasattr(LIBRARY, "malloc_trim"):
+        LIBRARY.malloc_trim(0)
 
 
 def _mean(one, its_weight, other, other_weight):
