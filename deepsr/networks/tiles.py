@@ -27,7 +27,7 @@ class Predictor:
     must be multiples of it). Raises ValueError for layers that are not known.
     """
 
-    cpu_tile_mb, gpu_tile_mb = 32, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
+    cpu_tile_mb, gpu_tile_mb = 22, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
 
     def __init__(self, model, threads=1, gpu=False):
         """See the class."""
