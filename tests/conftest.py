@@ -1,5 +1,6 @@
 """A copy of the workflow at test size that tests may run and edit."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -9,11 +10,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deepsr.cpus import cpus
 from deepsr.drafts import recurrent
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("rules", "scripts", "deepsr", "config", "profiles", "envs", "report", "models", "tests/clips")
 PARTS = ("Snakefile", "tests/tiny.yaml", *FOLDERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """How many processes run the tests (`-n auto` in pyproject.toml): none but pytest's own where single files are named.
+
+    Most tests start Snakemake with two cores, so that a process keeps one or two cores busy, and needs 1 to 3 GB.
+    """
+    named = [arg.partition("::")[0] for arg in config.args]
+    return min(4, max(2, cpus() // 2)) if all(map(os.path.isdir, named)) else 0
 
 
 def mostly_slow(values, always=1):
@@ -99,10 +111,25 @@ def blocks_of_one_frame(request, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`."""
+def finished(tmp_path_factory, worker_id):
+    """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`.
+
+    The first of several processes that run tests makes it, and the others copy it.
+    """
     project = Project(tmp_path_factory.mktemp("finished") / "project")
-    project.said = project.run().stdout
+    said = project.path / "said.txt"
+    if worker_id == "master":  # the only process
+        said.write_text(project.run().stdout)
+    else:
+        shared = tmp_path_factory.getbasetemp().parent / "finished"
+        with open(f"{shared}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if shared.exists():
+                shutil.copytree(shared, project.path, copy_function=shutil.copy2, dirs_exist_ok=True)
+            else:
+                said.write_text(project.run().stdout)
+                project.copy(f"{shared}.part").path.rename(shared)
+    project.said = said.read_text()
     return project
 
 
