@@ -34,6 +34,18 @@ def mostly_slow(values, always=1):
     return [*list(values)[:always], *rest[always:]]
 
 
+def jobs(output):
+    """The jobs in Snakemake's table of what it plans: {rule: number}."""
+    found = {}
+    for line in output.partition("Job stats:")[2].splitlines()[3:]:
+        words = line.split()
+        if len(words) != 2:
+            break
+        found[words[0]] = int(words[1])
+    found.pop("total", None)
+    return found
+
+
 class Project:
     """A copy of the workflow in a folder of its own."""
 
@@ -72,16 +84,7 @@ class Project:
 
     def planned(self, *arguments):
         """The jobs that a dry run plans: {rule: number}."""
-        output = self.run("-n", *arguments).stdout
-        table = output.partition("Job stats:")[2].splitlines()[3:]
-        jobs = {}
-        for line in table:
-            words = line.split()
-            if len(words) != 2:
-                break
-            jobs[words[0]] = int(words[1])
-        jobs.pop("total", None)
-        return jobs
+        return jobs(self.run("-n", *arguments).stdout)
 
     def copy(self, path):
         """A copy in another folder, files' times included."""

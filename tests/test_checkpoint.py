@@ -1,7 +1,9 @@
 import json
+from itertools import product
 
 import numpy as np
 import pytest
+from conftest import mostly_slow
 from small_training import same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
@@ -10,9 +12,11 @@ from deepsr.train import checkpoint, loop
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, begin
 
+# At a validation, and between two; always a chain of convolutions and a network that is none.
+CASES = sorted(product(NETWORKS, (4, 7)), key=lambda case: case not in [("deepsr", 7), ("fast", 4)])
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("steps", [4, 7])  # at a validation, and between two
+
+@pytest.mark.parametrize("name, steps", mostly_slow(CASES, 2))
 def test_an_interrupted_training_continues_bit_by_bit(shards, tmp_path, monkeypatch, caplog, name, steps):  # noqa: F811
     caplog.set_level("INFO")
     whole = train(shards, tmp_path / "whole", network=name)
