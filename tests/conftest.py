@@ -20,9 +20,10 @@ PARTS = ("Snakefile", "tests/tiny.yaml", *FOLDERS)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """How many processes run the tests (`-n auto` in pyproject.toml): none but pytest's own where single files are named.
+    """How many processes run the tests (`-n auto` in pyproject.toml): none but pytest's own where files are named.
 
-    Most tests start Snakemake with two cores, so that a process keeps one or two cores busy, and needs 1 to 3 GB.
+    Each begins with seconds of imports, which single tests need not pay twice, and holds more than 1 GB. The longest tests
+    start Snakemake with two cores, hence a process for two cores.
     """
     named = [arg.partition("::")[0] for arg in config.args]
     return min(4, max(2, cpus() // 2)) if all(map(os.path.isdir, named)) else 0
