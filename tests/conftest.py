@@ -1,5 +1,6 @@
 """A copy of the workflow at test size that tests may run and edit."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deepsr.cpus import cpus
 from deepsr.drafts import recurrent
 
 ROOT = Path(__file__).parent.parent
@@ -16,10 +18,33 @@ FOLDERS = ("rules", "scripts", "deepsr", "config", "profiles", "envs", "report",
 PARTS = ("Snakefile", "tests/tiny.yaml", *FOLDERS)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """How many processes run the tests (`-n auto` in pyproject.toml): none but pytest's own where files are named.
+
+    Each begins with seconds of imports, which single tests need not pay twice, and holds more than 1 GB. The longest tests
+    start Snakemake with two cores, hence a process for two cores.
+    """
+    named = [arg.partition("::")[0] for arg in config.args]
+    return min(4, max(2, cpus() // 2)) if all(map(os.path.isdir, named)) else 0
+
+
 def mostly_slow(values, always=1):
     """Parameters of a test: it runs with the first of them always, and with the others among the slow tests."""
     rest = [pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow) for value in values]
     return [*list(values)[:always], *rest[always:]]
+
+
+def jobs(output):
+    """The jobs in Snakemake's table of what it plans: {rule: number}."""
+    found = {}
+    for line in output.partition("Job stats:")[2].splitlines()[3:]:
+        words = line.split()
+        if len(words) != 2:
+            break
+        found[words[0]] = int(words[1])
+    found.pop("total", None)
+    return found
 
 
 class Project:
@@ -60,16 +85,7 @@ class Project:
 
     def planned(self, *arguments):
         """The jobs that a dry run plans: {rule: number}."""
-        output = self.run("-n", *arguments).stdout
-        table = output.partition("Job stats:")[2].splitlines()[3:]
-        jobs = {}
-        for line in table:
-            words = line.split()
-            if len(words) != 2:
-                break
-            jobs[words[0]] = int(words[1])
-        jobs.pop("total", None)
-        return jobs
+        return jobs(self.run("-n", *arguments).stdout)
 
     def copy(self, path):
         """A copy in another folder, files' times included."""
@@ -99,10 +115,25 @@ def blocks_of_one_frame(request, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`."""
+def finished(tmp_path_factory, worker_id):
+    """A copy of the workflow whose table and figures have been made. Do not change it: take a `copy_of`.
+
+    The first of several processes that run tests makes it, and the others copy it.
+    """
     project = Project(tmp_path_factory.mktemp("finished") / "project")
-    project.said = project.run().stdout
+    said = project.path / "said.txt"
+    if worker_id == "master":  # the only process
+        said.write_text(project.run().stdout)
+    else:
+        shared = tmp_path_factory.getbasetemp().parent / "finished"
+        with open(f"{shared}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if shared.exists():
+                shutil.copytree(shared, project.path, copy_function=shutil.copy2, dirs_exist_ok=True)
+            else:
+                said.write_text(project.run().stdout)
+                project.copy(f"{shared}.part").path.rename(shared)
+    project.said = said.read_text()
     return project
 
 

@@ -96,7 +96,7 @@ def survives(path, tree, tests, timeout):
         signal.alarm(timeout)
         import pytest
 
-        status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])
+        status = pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests])  # in this process
         os._exit(0 if status == 0 else 1)
     return os.waitpid(child, 0)[1] == 0
 

@@ -38,13 +38,21 @@ SETTINGS = {
 }
 OUTPUTS = "model.keras", "history.csv", "summary.json", "checkpoint.npz"
 
-# What a process of its own runs: it trains as `train` does, with a checkpoint after every step.
+# What a process of its own runs: it trains as `train` does, with a checkpoint after every step, and may be killed after one.
 PROGRAM = """
-    import json, logging, sys
-    from deepsr.train import loop, training
+    import json, logging, os, signal, sys
+    from deepsr.train import checkpoint, loop, training
     logging.basicConfig(level="INFO")
     loop.CHECKPOINT_EVERY = 0
-    shards, settings, outputs, options = json.loads(sys.argv[1])
+    shards, settings, outputs, options, last = json.loads(sys.argv[1])
+    save = checkpoint.save
+
+    def save_and_be_killed(path, state, identity):
+        save(path, state, identity)
+        if state.step == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.save = save_and_be_killed
     training.train(shards, settings, *outputs, **options)
 """
 
@@ -105,10 +113,10 @@ def psnr_tolerance(shards, folder, path, **changes):
     return FACTOR * np.abs(np.subtract(qualities[1:], qualities[0])).max(axis=0)
 
 
-def begin_process(shards, folder, changes=None, environment=None, **options):
-    """Start a process that trains as `train` does, in an environment with further variables."""
+def begin_process(shards, folder, changes=None, environment=None, last=None, **options):
+    """Start a process that trains as `train` does, in an environment with further variables; step `last` kills it."""
     folder.mkdir(exist_ok=True)
-    arguments = json.dumps([shards, SETTINGS | (changes or {}), [str(folder / name) for name in OUTPUTS], options])
+    arguments = json.dumps([shards, SETTINGS | (changes or {}), [str(folder / name) for name in OUTPUTS], options, last])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), arguments],
         env=os.environ | (environment or {}),

@@ -2,13 +2,19 @@
 
 import re
 
+from conftest import jobs
+
 SINGLE = {"drafts": {"kind": "bicubic"}}
 CODEC = {"codec": "h264", "crf": 28}
 
 
-def degraded(project):
+def plan(project):
+    """What a dry run says."""
+    return project.run("results/psnr.csv", "-n", "--quiet", "host").stdout
+
+
+def degraded(output):
     """The LR clips that a dry run plans to make: {folder/dataset/clip}."""
-    output = project.run("results/psnr.csv", "-n", "--quiet", "host").stdout
     return set(re.findall(r"output: results/degraded/(\S+)\.zip", output))
 
 
@@ -19,20 +25,21 @@ def test_clips_are_degraded_once_for_all_experiments(project):
         "two": {**SINGLE, "degradation": ["blur", {"noise": 5}], "training": {"epochs": 1}, "score": ["tiny", "coded"]},
     }
     project.config["datasets"]["coded"] = {**project.config["datasets"]["tiny"], "degradation": ["bicubic", CODEC]}
-    found = sorted(re.sub(r"_\w{8}/", "/", name) for name in degraded(project))
+    output = plan(project)
+    found = sorted(re.sub(r"_\w{8}/", "/", name) for name in degraded(output))
     assert found == [
         "x4_bicubic-codec-h264-crf-28/coded/tower",
         "x4_blur-noise-5/tiny/harbour",
         "x4_blur-noise-5/tiny/tower",
     ]
-    assert project.planned("results/psnr.csv")["make_drafts"] == 1
+    assert jobs(output)["make_drafts"] == 1
 
 
 def test_a_training_clip_draws_and_a_test_clip_does_not(project):
     project.config["experiments"] = {"one": {**SINGLE, "degradation": ["bicubic", {"noise": [0.0, 50.0]}]}}
-    first = degraded(project)
+    first = degraded(plan(project))
     project.config["seed"] = 2
-    second = degraded(project)
+    second = degraded(plan(project))
     (test,) = first & second
     assert test.startswith("x4_bicubic-noise-25_0_") and test.endswith("/tower")
     assert all(name.endswith("/harbour") for name in first ^ second) and len(first ^ second) == 2
@@ -66,8 +73,8 @@ def test_training_clips_of_several_data_sets_are_put_together(project):
     tiny = project.config["datasets"]["tiny"]
     project.config["datasets"]["coded"] = {**tiny, "test": [], "degradation": ["bicubic", CODEC]}
     project.config["experiments"] = {"plain": SINGLE, "both": {**SINGLE, "train": ["tiny", "coded"]}}
-    found = [re.sub(r"_\w{8}/", "/", name) for name in degraded(project)]
+    planned = plan(project)
+    found = [re.sub(r"_\w{8}/", "/", name) for name in degraded(planned)]
     assert found == ["x4_bicubic-codec-h264-crf-28/coded/harbour"]
-    planned = project.run("results/psnr.csv", "-n", "--quiet", "host").stdout
     shards = re.findall(r"results/drafts/(\w+)/x4_[\w-]+/harbour.npz", planned[planned.index("rule train_network") :])
-    assert {"tiny", "coded"} == set(shards) and project.planned("results/psnr.csv")["make_drafts"] == 2
+    assert {"tiny", "coded"} == set(shards) and jobs(planned)["make_drafts"] == 2

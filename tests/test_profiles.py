@@ -158,7 +158,7 @@ def imported(*patterns):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module.split(".")[0])
-    own = {"deepsr", "docs", "config", "tests"} | {
+    own = {"deepsr", "docs", "config", "models", "tests"} | {
         path.stem for folder in ("scripts", "rules", "tests", "benchmarks") for path in ROOT.glob(f"{folder}/**/*.py")
     }
     return {PACKAGES.get(name, name) for name in names - own - set(sys.stdlib_module_names)}

@@ -14,7 +14,7 @@ from unittest import mock
 import cv2
 import pandas as pd
 import pytest
-from conftest import ROOT, Project
+from conftest import ROOT, Project, mostly_slow
 from reds_server import Fault, RedsServer
 
 from deepsr.data import reds
@@ -364,15 +364,15 @@ def test_a_failed_clip_is_missing_from_the_table_and_no_other(project, archives,
 
 @pytest.mark.parametrize(
     ("dataset", "words"),
-    [
+    mostly_slow([
         ({"train": [11]}, "write it in quotes, as '011'"),
+        ({"path": "nowhere"}, "neither nowhere/train_sharp.zip nor nowhere/train/train_sharp/000 is there"),
         ({"split": "reds4", "test": ["000"], "train": ["000", "001"]}, "train names the clip 'train_000'"),
         ({"split": "reds4", "train": ["001"], "test": ["001"]}, "test names the clip 'train_001'"),
         ({"train": ["240"]}, "train names the clip 'train_240', which is not there"),
         ({"train": ["001"], "test": ["000", "val_000"]}, "test names the clip 'val_000' more than once"),
-        ({"path": "nowhere"}, "neither nowhere/train_sharp.zip nor nowhere/train/train_sharp/000 is there"),
-    ],
-)
+    ], 2),
+)  # fmt: skip
 def test_bad_lists_are_refused(project, dataset, words):
     on_reds(project, dataset)
     done = project.run("-n", check=False)
@@ -392,7 +392,7 @@ def test_a_clip_trained_on_is_not_scored_in_another_data_set(project):
 
 
 @pytest.mark.parametrize(
-    ("split", "train", "test"), [("official", 240, 30), ("reds4", 266, 4), ("reds4_without_val", 236, 4)]
+    ("split", "train", "test"), mostly_slow([("reds4_without_val", 236, 4), ("official", 240, 30), ("reds4", 266, 4)])
 )
 def test_all_of_reds_is_planned(project, split, train, test):
     on_reds(project, {"split": split})

@@ -196,7 +196,7 @@ def test_connection_cut_at_ten_points(server, tree, target):
 @pytest.mark.parametrize("status", [500, 429])
 def test_passing_failures_of_the_server(server, tree, target, status):
     server.faults.extend([Fault(), Fault(status=status, retry_after="11"), Fault(few=10_000), Fault(stall=0)])
-    assert fetch(server, target, timeout=0.3)[0] == 11
+    assert fetch(server, target, timeout=1)[0] == 11
     assert_complete(target, tree[1])
 
 

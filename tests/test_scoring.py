@@ -536,6 +536,7 @@ def test_the_table_tells_how_given_lr_frames_are_enlarged(finished, copy_of):
         cv2.imwrite(str(project.path / "lr/tower" / name.name), lr)
     project.config["datasets"]["given"] = {"source": "folder", "path": "tests/clips", "lr": "lr", "test": ["tower"]}
     project.config["defaults"]["score"] = ["tiny", "given"]
+    del project.config["experiments"]["deepsr"]
     project.run("results/psnr.csv")
     table = read_psnr(project.path / "results/psnr.csv").set_index(["experiment", "dataset", "sequence"])
     found = {key[:2]: value for key, value in table["degradation"].items()}

@@ -1,11 +1,11 @@
 import signal
 import threading
-import time
 import types
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import mostly_slow
 from rounding import assert_close, in_float64, tolerance
 from small_training import SETTINGS, begin_process, psnr_tolerance, results, same, settings_with, shards, train  # noqa: F401
 
@@ -27,21 +27,15 @@ def finish(process):
     return errors
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", mostly_slow(NETWORKS))
 def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path, name):  # noqa: F811
     changes = {"network": name, "epochs": 3, "average": 0.99, "loss": "relative", "validate_every": 5}
     finish(begin_process(shards, tmp_path / "one", threads=1, changes=changes))
-    process = begin_process(shards, tmp_path / "killed", threads=3, changes=changes)
-    path = tmp_path / "killed" / "checkpoint.npz"
-    while process.poll() is None:  # in the second epoch
-        if path.exists() and np.load(path)["step"] >= 8:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.002)
+    process = begin_process(shards, tmp_path / "killed", threads=3, changes=changes, last=8)  # in the second epoch
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert "continues at step" in finish(begin_process(shards, tmp_path / "killed", threads=2, changes=changes))
-    assert not path.exists()
+    assert "continues at step 8" in finish(begin_process(shards, tmp_path / "killed", threads=2, changes=changes))
+    assert not (tmp_path / "killed" / "checkpoint.npz").exists()
     one, killed = results(tmp_path / "one"), results(tmp_path / "killed")
     assert same(one[0], killed[0]) and one[1:] == killed[1:]
 
