@@ -13,7 +13,6 @@ from prepare import write_video
 from process import CPUS, ROOT, run, timed
 
 from deepsr.data import demo
-from deepsr.report.provenance import machine
 
 SIZES = {"PAL, 720x576": (720, 576), "HD, 1280x720": (1280, 720)}
 MODELS = ["fast_x2", "fast_x4", "deepsr_x4"]
@@ -49,8 +48,11 @@ def enlarge(folder, name, size):
 
 
 def table(measured):
-    """Markdown; measured: {(size, model): result of `enlarge`}."""
-    lines = [f"| a minute of video | {' | '.join(f'`{name}`' for name in MODELS)} |", f"|---|{'--:|' * len(MODELS)}"]
+    """Markdown; measured: {(size, model): result of `enlarge`}. A minute is 25 frames a second."""
+    lines = [
+        f"| a minute of video, on {CPUS} cores | {' | '.join(f'`{name}`' for name in MODELS)} |",
+        f"|---|{'--:|' * len(MODELS)}",
+    ]
     for size in SIZES:
         cells = [f"{measured[size, name]['seconds'] * MINUTE / 60:.0f} min" for name in MODELS]
         lines.append(f"| {size} | {' | '.join(cells)} |")
@@ -71,11 +73,8 @@ def main():
             for name in MODELS:
                 measured[size, name] = run(f"video_times.enlarge {name} {width}x{height}", folder)
                 print(size, name, json.dumps(measured[size, name]), flush=True)
-    memory = max(result["peak_mb"] for result in measured.values())
-    used = f"At 25 frames a second, on {CPUS} cores of {machine()['cpu']}; at most {memory:,.0f} MB of memory."
-    text = f"{table(measured)}\n\n{used}\n"
     readme = ROOT / "README.md"
-    readme.write_text(BLOCK_OF_README.sub(lambda found: found[1] + text + found[2], readme.read_text()))
+    readme.write_text(BLOCK_OF_README.sub(lambda found: found[1] + table(measured) + "\n" + found[2], readme.read_text()))
 
 
 if __name__ == "__main__":
