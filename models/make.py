@@ -98,7 +98,7 @@ def card(name, table, provenance, summary):
 
 
 def picture():
-    """A piece of a frame of the demo's city, enlarged four times, uint8 (H, W, 3), BGR: bicubic beside models/fast_x4.onnx."""
+    """A piece of a frame of the demo's city, four times as large, uint8 (H, W, 3), BGR: bicubic beside fast_x4."""
     video, model = ROOT / "data/demo/cityCC0.mpg", experiment_of(ROOT / "models/fast_x4.onnx")
     settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
     plan, predict = plan_video(video), frame_predictor(model["model"], cpus())

@@ -221,9 +221,9 @@ def test_the_results_that_are_kept_are_those_of_the_readme():
 
 
 def test_minutes_of_a_video_are_told_for_each_size_and_network():
-    seconds = {"fast_x2": 0.04, "fast_x4": 0.2, "deepsr_x4": 0.6}
+    seconds = {"fast_x2": 0.04, "fast_x4": 0.2}
     measured = {(size, name): {"seconds": factor * seconds[name]} for factor, size in enumerate(SIZES, 1) for name in MODELS}
     assert video_times.table(measured).splitlines()[2:] == [  # a minute has 1,500 frames
-        "| PAL, 720x576 | 1 min | 5 min | 15 min |",
-        "| HD, 1280x720 | 2 min | 10 min | 30 min |",
+        "| PAL, 720x576 | 1 min | 5 min |",
+        "| HD, 1280x720 | 2 min | 10 min |",
     ]
