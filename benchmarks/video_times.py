@@ -1,7 +1,7 @@
 """How long a minute of video takes with the networks of models/: the table in README.md. `python benchmarks/video_times.py`
 
-Let nothing else run. A block of drafts of each size is cut out of a demo video, and enlarged and encoded as a video job does it,
-on all processors.
+Let nothing else run. A block of drafts of each size is cut out of a demo video, and enlarged and encoded as a video job does
+it, on all processors.
 """
 
 import json
