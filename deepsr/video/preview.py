@@ -16,7 +16,7 @@ from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
 from deepsr.video.enlarge import enlarged_frames
 
-SAMPLES, SAMPLE = 8, 12  # so many pieces of so many frames tell the size on disk; each costs a block of recurrent drafts
+SAMPLES, SAMPLE = 20, 5  # so many pieces of so many frames, spread over the video, tell the size on disk
 KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by default
 WARM_UP = 3  # frames that are not timed
 
