@@ -1,16 +1,15 @@
-"""How long a minute of video takes with the networks of models/: the table in README.md. `python benchmarks/video_times.py`
+"""How long a minute of video takes with the networks of models/: `python benchmarks/video_times.py` prints a table.
 
 Let nothing else run. A block of drafts of each size is cut out of a demo video, and enlarged and encoded as a video job does
 it, on all processors.
 """
 
 import json
-import re
 import tempfile
 from pathlib import Path
 
 from prepare import write_video
-from process import CPUS, ROOT, run, timed
+from process import CPUS, run, timed
 
 from deepsr.data import demo
 
@@ -18,7 +17,6 @@ SIZES = {"PAL, 720x576": (720, 576), "HD, 1280x720": (1280, 720)}
 MODELS = ["fast_x2", "fast_x4"]
 FRAMES, BLOCK = 40, 32  # a block of recurrent drafts and its run-in; the block is timed
 MINUTE = 25 * 60  # frames
-BLOCK_OF_README = re.compile(r"(<!-- times.*?-->\n).*?(<!-- /times -->)", re.DOTALL)
 
 
 def enlarge(folder, name, size):
@@ -59,7 +57,7 @@ def table(measured):
 
 
 def main():
-    """Measure, and write the table into README.md."""
+    """Measure, and print the table."""
     measured = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -72,8 +70,7 @@ def main():
             for name in MODELS:
                 measured[size, name] = run(f"video_times.enlarge {name} {width}x{height}", folder)
                 print(size, name, json.dumps(measured[size, name]), flush=True)
-    readme = ROOT / "README.md"
-    readme.write_text(BLOCK_OF_README.sub(lambda found: found[1] + table(measured) + "\n" + found[2], readme.read_text()))
+    print(table(measured))
 
 
 if __name__ == "__main__":
