@@ -152,6 +152,7 @@ rule write_provenance:
     conda:
         "../envs/deepsr.yaml"
     params:
+        trained=list(TRAINED),
         clips=USED,
         config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
         numbers={script: code(script, *USED_NETWORKS) for script in NUMBERS},

@@ -12,7 +12,7 @@ with job(snakemake):
     clips = {}
     for (dataset, clip), path in zip(snakemake.params.clips, snakemake.input.indexes, strict=True):
         clips.setdefault(dataset, {})[clip] = provenance.clip_facts(read_index(path))
-    summaries = zip(snakemake.params.config["experiments"], snakemake.input.summaries, strict=True)
+    summaries = zip(snakemake.params.trained, snakemake.input.summaries, strict=True)
     facts = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "table_sha256": sha256(snakemake.input.table),
