@@ -71,6 +71,8 @@ def complete(config, schema):
         config.setdefault(key, schema["properties"][key]["default"])
     for key in ("figures", "videos"):
         config[key] = _with_defaults(config.get(key, {}), schema["properties"][key], definitions)
+    if defaults.get("model"):
+        raise InputError("config: defaults.model: a trained network belongs to one experiment; name it there.")
     for name, dataset in config["datasets"].items():
         check_name(name, f"config: datasets.{name}")
         if "degradation" in dataset:
@@ -246,6 +248,8 @@ def _check_start(key, name, experiments):
         close = difflib.get_close_matches(start, experiments, 1)
         hint = f"did you mean {close[0]}?" if close else "name an experiment, or a .keras file that is there."
         raise InputError(f"config: {key}.start is {start}, neither an experiment nor a file; {hint}")
+    if experiments.get(start, {}).get("model"):
+        raise InputError(f"config: {key}.start: {start} is no training but a file, which cannot be trained on.")
     while start in experiments:
         chain.append(start)
         if start in chain[:-1]:

@@ -59,6 +59,16 @@ def test_an_experiment_may_not_say_itself_what_the_file_decides(model, own):
         complete(config(model=model, **own), SCHEMA)
 
 
+def test_a_trained_network_is_neither_a_default_nor_a_start(model):
+    with pytest.raises(InputError, match="defaults.model: .*name it there"):
+        complete(config() | {"defaults": {"model": model}}, SCHEMA)
+    for first in ("bought", "mine"):  # whichever stands first in the config
+        both = {"bought": {"model": model}, "mine": {"start": "bought", "scale": 3}}
+        asked = config() | {"experiments": {first: both[first], **both}}
+        with pytest.raises(InputError, match="experiments.mine.start: bought is no training but a file"):
+            complete(asked, SCHEMA)
+
+
 def test_a_file_that_does_not_tell_its_clips_is_refused(tmp_path):
     path = tmp_path / "old.onnx"
     onnx.save(to_onnx(chain_model(LAYERS), {key: value for key, value in FACTS.items() if key != "clips"}), path)

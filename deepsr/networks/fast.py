@@ -1,4 +1,4 @@
-"""A residual network on the LR grid, our own: about a sixteenth of DeepSR's arithmetic at x4.
+"""A residual network on the LR grid, our own: about a twentieth of DeepSR's arithmetic.
 
 Space-to-depth makes the scale * scale pixels of a draft that lie in one LR pixel its channels, as the sub-pixel
 convolution of ESPCN (Shi et al., CVPR 2016) does at its end: each 3x3 convolution then works for all of them at once.
