@@ -8,6 +8,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
        results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
 
+from deepsr.drafts.ensemble import label
 from deepsr.evaluate.examples import EXAMPLES
 
 CLIPS = scored_by(EXPERIMENTS)
@@ -19,7 +20,8 @@ ROWS = [
         "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "drafts", "network")},
+        **{key: experiment[key] for key in ("scale", "network")},
+        "drafts": label(experiment["drafts"]),
         "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
         "evaluation": evaluation_of(experiment, dataset),
         "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
