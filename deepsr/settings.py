@@ -2,8 +2,6 @@
 
 import copy
 import difflib
-import hashlib
-import json
 import math
 import os
 import sys
@@ -100,11 +98,6 @@ def complete(config, schema):
 def repeats(experiments):
     """The trainings beside the first of each experiment: {NAME_seedSEED: (NAME, SEED)} for all its seeds but the first."""
     return {f"{name}_seed{seed}": (name, seed) for name, each in experiments.items() for seed in each["seeds"][1:]}
-
-
-def digest(value):
-    """Short hash of plain settings, for names of what is made from them."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _overlay(base, extra):

@@ -20,6 +20,7 @@ from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips, training_clips
 from deepsr.errors import InputError
+from deepsr.names import digest
 from deepsr.networks.registry import check_network
 import snakemake_internals
 
@@ -115,14 +116,14 @@ def training_code(wildcards):
 # Experiments that want the same patches or drafts share them: the folder's name tells the settings they depend on.
 def patches_name(experiment):
     keys = {"scale": experiment["scale"], **experiment["patches"]}
-    return f"{keys['size']}px_{settings.digest(keys)}"
+    return f"{keys['size']}px_{digest(keys)}"
 
 
 def drafts_name(experiment, dataset):
     keys = {key: experiment[key] for key in ("scale", "drafts", "patches")}
     keys["degradation"] = chain_of(experiment, dataset)
     name = chains.file_name(keys["degradation"])
-    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{digest(keys)}"
 
 
 def chain_of(experiment, dataset):
@@ -222,7 +223,7 @@ def absent(names):
 
 def text_digest(name):
     """Hash of a file of deepsr/report that is no code."""
-    return settings.digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
+    return digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
 
 
 def scored_on(wildcards):

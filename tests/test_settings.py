@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from deepsr.errors import InputError
-from deepsr.names import check_clip_name, check_file_name, check_name
+from deepsr.names import check_clip_name, check_file_name, check_name, digest
 from deepsr.networks.registry import NETWORKS
-from deepsr.settings import complete, digest, load_schema, load_yaml, repeats
+from deepsr.settings import complete, load_schema, load_yaml, repeats
 
 CONFIG = Path(__file__).parent.parent / "config"
 SCHEMA = load_schema(CONFIG / "config.schema.yaml")
