@@ -12,11 +12,12 @@ import jsonschema
 import yaml
 
 from deepsr.data.chains import check_chain, shrinking
-from deepsr.drafts.ensemble import KINDS
+from deepsr.drafts import draft_kind
 from deepsr.errors import InputError
 from deepsr.evaluate.protocols import PROTOCOLS
 from deepsr.names import check_name
 from deepsr.networks.model_file import with_model
+from deepsr.registry import check_modules
 
 
 def load_yaml(path):
@@ -83,6 +84,7 @@ def complete(config, schema):
         experiment = _overlay(base, own)
         experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
+        check_modules(experiment)
         experiment["train"] = [experiment["train"]] if isinstance(experiment["train"], str) else experiment["train"]
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
         experiment["seeds"] = experiment["seeds"] or [config["seed"]]
@@ -214,7 +216,7 @@ def _check_experiment(name, config):
     if len(ways := sorted(set(map(shrinking, degradations)))) > 1:
         raise InputError(f"config: {key}.train: its data sets are made small by {' and '.join(ways)}; choose one way.")
     drafts, scale = experiment["drafts"], experiment["scale"]
-    kind, given = KINDS[drafts["kind"]], set(drafts) - {"kind"}
+    kind, given = draft_kind(drafts["kind"]), set(drafts) - {"kind"}
     if wrong := (set(kind.required) - given) | (given - {*kind.required, *kind.optional}):
         known = sorted([*kind.required, *(f"{key} (if wanted)" for key in kind.optional)])
         raise InputError(

@@ -75,7 +75,7 @@ rule evaluate_clip:
         degradation=lambda wildcards: chains.shrinking(chain_of(settings_of(wildcards), wildcards.dataset)),
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
         evaluation=lambda wildcards: evaluation_of(settings_of(wildcards), wildcards.dataset),
-        code=code("evaluate_clip"),
+        code=lambda wildcards: drafts_code("evaluate_clip", settings_of(wildcards)),
     script:
         "../scripts/evaluate_clip.py"
 
@@ -132,6 +132,6 @@ rule measure_speed:
             }
             for name, experiment in EXPERIMENTS.items()
         ],
-        code=code("measure_speed"),
+        code=drafts_code("measure_speed", *EXPERIMENTS.values()),
     script:
         "../scripts/measure_speed.py"
