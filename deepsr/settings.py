@@ -83,8 +83,10 @@ def complete(config, schema):
         base, own = with_model(name, experiment, defaults) if experiment.get("model") else (defaults, experiment)
         experiment = _overlay(base, own)
         experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
+        given = experiment.get("drafts", {})
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
         check_modules(experiment)
+        experiment["drafts"] = _of_kind(experiment["drafts"], given)
         experiment["train"] = [experiment["train"]] if isinstance(experiment["train"], str) else experiment["train"]
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
         experiment["seeds"] = experiment["seeds"] or [config["seed"]]
@@ -132,6 +134,12 @@ def _with_defaults(value, schema, definitions):
         if key in filled:
             filled[key] = _with_defaults(filled[key], node, definitions)
     return filled
+
+
+def _of_kind(drafts, given):
+    """Drafts with their defaults, of which those are left out that belong to other kinds."""
+    kind = draft_kind(drafts["kind"])
+    return {key: value for key, value in drafts.items() if key in {"kind", *given, *kind.required, *kind.optional}}
 
 
 def _resolve(node, definitions):

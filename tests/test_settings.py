@@ -120,6 +120,14 @@ def test_settings_of_motion_are_completed():
     assert setting == {"flow": "dis", "alpha": 20.0, "radius": 1, "trust": 12.0, "iterations": 0}
 
 
+def test_recurrent_drafts_need_no_other_key():
+    explicit = completed(drafts={"kind": "recurrent", "recurrence": {}})["drafts"]
+    assert explicit["recurrence"]["passes"] == 1 and "settings" not in explicit
+    assert completed(drafts={"kind": "recurrent"})["drafts"] == explicit
+    windows = {"kind": "recurrent", "settings": [{}]}
+    assert completed(drafts=windows) == completed(drafts=windows | {"recurrence": {}})
+
+
 MINE = "config: experiments.mine"
 
 

@@ -15,7 +15,7 @@ class DraftKind:
     spec: the config's `drafts` mapping; shot: a Shot.
     """
 
-    required, optional = (), ()  # keys of the spec beside `kind`; types and limits stand in config/config.schema.yaml
+    required, optional = (), ()  # keys of the spec beside `kind`; types and defaults stand in config/config.schema.yaml
     is_oracle = False  # whether the drafts are made from the ground truth
 
     def __init__(self, spec, shot):

@@ -31,7 +31,7 @@ FINER = 2  # from the second pass on, flow is computed on estimates of this many
 class Kind(DraftKind):
     """The drafts of `settings` as of kind motion, if there are any, and then the recurrent draft of `recurrence`."""
 
-    required, optional = ("recurrence",), ("settings",)
+    optional = "recurrence", "settings"
 
     def __init__(self, spec, shot):
         super().__init__(spec, shot)
