@@ -1,5 +1,7 @@
-"""Names of experiments, data sets, clips and videos that are safe as parts of paths."""
+"""Names that are safe as parts of paths: of experiments, data sets, clips and videos, and of what is made from settings."""
 
+import hashlib
+import json
 import re
 
 from deepsr.errors import InputError
@@ -35,3 +37,8 @@ def check_file_name(name, kind, key):
         raise InputError(f"{key}: the {kind} name {name!r} holds characters that are unsafe in a path; rename the {kind}.")
     if len(name.encode()) > 200:  # file systems allow 255, and suffixes are added
         raise InputError(f"{key}: the {kind} name {name!r} is too long; rename the {kind}.")
+
+
+def digest(value):
+    """Short hash of plain settings, for names of what is made from them."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]

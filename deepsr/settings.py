@@ -2,8 +2,6 @@
 
 import copy
 import difflib
-import hashlib
-import json
 import math
 import os
 import sys
@@ -14,11 +12,12 @@ import jsonschema
 import yaml
 
 from deepsr.data.chains import check_chain, shrinking
-from deepsr.drafts.ensemble import KINDS
+from deepsr.drafts import draft_kind
 from deepsr.errors import InputError
 from deepsr.evaluate.protocols import PROTOCOLS
 from deepsr.names import check_name
 from deepsr.networks.model_file import with_model
+from deepsr.registry import check_modules
 
 
 def load_yaml(path):
@@ -84,7 +83,10 @@ def complete(config, schema):
         base, own = with_model(name, experiment, defaults) if experiment.get("model") else (defaults, experiment)
         experiment = _overlay(base, own)
         experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
+        given = experiment.get("drafts", {})
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
+        check_modules(experiment)
+        experiment["drafts"] = _of_kind(experiment["drafts"], given)
         experiment["train"] = [experiment["train"]] if isinstance(experiment["train"], str) else experiment["train"]
         experiment["start"] = experiment["start"] and os.path.expanduser(experiment["start"])
         experiment["seeds"] = experiment["seeds"] or [config["seed"]]
@@ -100,11 +102,6 @@ def complete(config, schema):
 def repeats(experiments):
     """The trainings beside the first of each experiment: {NAME_seedSEED: (NAME, SEED)} for all its seeds but the first."""
     return {f"{name}_seed{seed}": (name, seed) for name, each in experiments.items() for seed in each["seeds"][1:]}
-
-
-def digest(value):
-    """Short hash of plain settings, for names of what is made from them."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _overlay(base, extra):
@@ -137,6 +134,12 @@ def _with_defaults(value, schema, definitions):
         if key in filled:
             filled[key] = _with_defaults(filled[key], node, definitions)
     return filled
+
+
+def _of_kind(drafts, given):
+    """Drafts with their defaults, of which those are left out that belong to other kinds."""
+    kind = draft_kind(drafts["kind"])
+    return {key: value for key, value in drafts.items() if key in {"kind", *given, *kind.required, *kind.optional}}
 
 
 def _resolve(node, definitions):
@@ -221,7 +224,7 @@ def _check_experiment(name, config):
     if len(ways := sorted(set(map(shrinking, degradations)))) > 1:
         raise InputError(f"config: {key}.train: its data sets are made small by {' and '.join(ways)}; choose one way.")
     drafts, scale = experiment["drafts"], experiment["scale"]
-    kind, given = KINDS[drafts["kind"]], set(drafts) - {"kind"}
+    kind, given = draft_kind(drafts["kind"]), set(drafts) - {"kind"}
     if wrong := (set(kind.required) - given) | (given - {*kind.required, *kind.optional}):
         known = sorted([*kind.required, *(f"{key} (if wanted)" for key in kind.optional)])
         raise InputError(

@@ -17,6 +17,7 @@ import pandas as pd
 
 from deepsr.files import sha256
 from deepsr.fingerprint import fingerprint
+from deepsr.registry import named_modules
 from deepsr.settings import complete, load_schema, load_yaml
 
 ROOT = Path(__file__).parent.parent
@@ -48,11 +49,11 @@ def made_with(provenance):
 def present(scripts, table):
     """The same of the default config, the code and the packages as they are now, and of a table."""
     config = complete(load_yaml(ROOT / "config/config.yaml"), load_schema(ROOT / "config/config.schema.yaml"))
-    networks = sorted({f"deepsr.networks.{experiment['network']}" for experiment in config["experiments"].values()})
+    named = {module for experiment in config["experiments"].values() for module in named_modules(experiment).values()}
     return made_with(
         {
             "config": {key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
-            "code": {script: fingerprint(ROOT / f"scripts/{script}.py", *networks) for script in scripts},
+            "code": {script: fingerprint(ROOT / f"scripts/{script}.py", *named) for script in scripts},
             "packages": {name: version(name) for name in PACKAGES},
             "table_sha256": sha256(table),
         }

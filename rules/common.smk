@@ -20,7 +20,8 @@ from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips, training_clips
 from deepsr.errors import InputError
-from deepsr.networks.registry import check_network
+from deepsr.names import digest
+from deepsr.registry import named_modules
 import snakemake_internals
 
 
@@ -58,8 +59,6 @@ for name, data in DATASETS.items():
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
 for name in EXPERIMENTS:
     checked(check_clips, name, EXPERIMENTS, DATASETS)
-    if not EXPERIMENTS[name]["model"]:
-        checked(check_network, EXPERIMENTS[name]["network"])
 TRAINED = {name: experiment for name, experiment in EXPERIMENTS.items() if not experiment["model"]}
 
 
@@ -108,21 +107,27 @@ def code(script, *modules):
 
 
 def training_code(wildcards):
-    """The same for a training, which imports the experiment's network by its name."""
-    return code("train_network", f"deepsr.networks.{settings_of(wildcards)['network']}")
+    """The same for a training, which imports the experiment's network and loss by their names."""
+    named = named_modules(settings_of(wildcards))
+    return code("train_network", named["network"], named["loss"])
+
+
+def drafts_code(script, *experiments):
+    """The same for a script that makes these experiments' drafts, whose kinds it imports by their names."""
+    return code(script, *sorted({named_modules(experiment)["drafts"] for experiment in experiments}))
 
 
 # Experiments that want the same patches or drafts share them: the folder's name tells the settings they depend on.
 def patches_name(experiment):
     keys = {"scale": experiment["scale"], **experiment["patches"]}
-    return f"{keys['size']}px_{settings.digest(keys)}"
+    return f"{keys['size']}px_{digest(keys)}"
 
 
 def drafts_name(experiment, dataset):
     keys = {key: experiment[key] for key in ("scale", "drafts", "patches")}
     keys["degradation"] = chain_of(experiment, dataset)
     name = chains.file_name(keys["degradation"])
-    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{settings.digest(keys)}"
+    return f"x{keys['scale']}_{name}_{keys['drafts']['kind']}_{digest(keys)}"
 
 
 def chain_of(experiment, dataset):
@@ -222,7 +227,7 @@ def absent(names):
 
 def text_digest(name):
     """Hash of a file of deepsr/report that is no code."""
-    return settings.digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
+    return digest((ROOT / "deepsr/report" / name).read_text(encoding="utf-8"))
 
 
 def scored_on(wildcards):

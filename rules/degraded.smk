@@ -17,7 +17,7 @@ def degraded_path(experiment, dataset, clip, role):
     degradation, scale = degraded_chain(experiment, dataset, clip, role), experiment["scale"]
     if not chains.steps_after(degradation):
         return None
-    name = f"x{scale}_{chains.file_name(degradation)}_{settings.digest([scale, degradation])}"
+    name = f"x{scale}_{chains.file_name(degradation)}_{digest([scale, degradation])}"
     return f"results/degraded/{name}/{dataset}/{clip}"
 
 

@@ -46,6 +46,6 @@ rule make_drafts:
         degradation=lambda wildcards: chains.shrinking(chain_of(DRAFTS[wildcards.drafts], wildcards.dataset)),
         drafts=lambda wildcards: DRAFTS[wildcards.drafts]["drafts"],
         size=lambda wildcards: DRAFTS[wildcards.drafts]["patches"]["size"],
-        code=code("make_drafts"),
+        code=lambda wildcards: drafts_code("make_drafts", DRAFTS[wildcards.drafts]),
     script:
         "../scripts/make_drafts.py"

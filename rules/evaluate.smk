@@ -8,6 +8,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
        results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
 
+from deepsr.drafts.ensemble import label
 from deepsr.evaluate.examples import EXAMPLES
 
 CLIPS = scored_by(EXPERIMENTS)
@@ -19,7 +20,8 @@ ROWS = [
         "run": run,
         "dataset": dataset,
         "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "drafts", "network")},
+        **{key: experiment[key] for key in ("scale", "network")},
+        "drafts": label(experiment["drafts"]),
         "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
         "evaluation": evaluation_of(experiment, dataset),
         "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
@@ -73,7 +75,7 @@ rule evaluate_clip:
         degradation=lambda wildcards: chains.shrinking(chain_of(settings_of(wildcards), wildcards.dataset)),
         drafts=lambda wildcards: settings_of(wildcards)["drafts"],
         evaluation=lambda wildcards: evaluation_of(settings_of(wildcards), wildcards.dataset),
-        code=code("evaluate_clip"),
+        code=lambda wildcards: drafts_code("evaluate_clip", settings_of(wildcards)),
     script:
         "../scripts/evaluate_clip.py"
 
@@ -130,6 +132,6 @@ rule measure_speed:
             }
             for name, experiment in EXPERIMENTS.items()
         ],
-        code=code("measure_speed"),
+        code=drafts_code("measure_speed", *EXPERIMENTS.values()),
     script:
         "../scripts/measure_speed.py"

@@ -44,7 +44,7 @@ FIGURES = [
 # Scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
-USED_NETWORKS = sorted({f"deepsr.networks.{experiment['network']}" for experiment in TRAINED.values()})
+NAMED = sorted({module for experiment in EXPERIMENTS.values() for module in named_modules(experiment).values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
 
@@ -155,7 +155,7 @@ rule write_provenance:
         trained=list(TRAINED),
         clips=USED,
         config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
-        numbers={script: code(script, *USED_NETWORKS) for script in NUMBERS},
+        numbers={script: code(script, *NAMED) for script in NUMBERS},
         code=code("write_provenance"),
     script:
         "../scripts/write_provenance.py"

@@ -57,7 +57,7 @@ rule upscale_part:
         parts=len(PARTS),
         settings=enlarging_settings,
         encoding=encoding_of,
-        code=code("upscale_part"),
+        code=lambda wildcards: drafts_code("upscale_part", enlargers()[enlarging(wildcards)]),
     script:
         "../scripts/upscale_part.py"
 
@@ -132,7 +132,7 @@ rule preview_video:
         parts=len(PARTS),
         settings=enlarging_settings,
         encoding=ENCODING,
-        code=code("preview_video"),
+        code=lambda wildcards: drafts_code("preview_video", enlargers()[enlarging(wildcards)]),
     script:
         "../scripts/preview_video.py"
 
@@ -155,7 +155,7 @@ rule upscale_image:
     params:
         settings=enlarging_settings,
         contents=lambda wildcards: contents_of([image_of(wildcards)], f"videos/{wildcards.video}"),
-        code=code("upscale_image"),
+        code=lambda wildcards: drafts_code("upscale_image", enlargers()[enlarging(wildcards)]),
     script:
         "../scripts/upscale_image.py"
 

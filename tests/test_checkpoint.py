@@ -8,7 +8,7 @@ from conftest import mostly_slow
 from small_training import same, settings_with, shards, train  # noqa: F401
 
 from deepsr.drafts.patches import save
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import NETWORKS
 from deepsr.train import checkpoint, loop
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, begin

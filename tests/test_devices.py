@@ -22,7 +22,7 @@ from small_training import (  # noqa: F401
 
 from deepsr.errors import InputError
 from deepsr.networks import network
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import NETWORKS
 from deepsr.train import devices
 from deepsr.train.objective import objectives
 from deepsr.train.pool import Pool
@@ -34,7 +34,7 @@ PROGRAM = """
     import json, sys
     import keras, numpy as np
     from deepsr.networks import network
-    from deepsr.networks.registry import NETWORKS
+    from deepsr.registry import NETWORKS
     from deepsr.train import devices, training
     from deepsr.train.objective import objectives
     from deepsr.train.pool import Pool

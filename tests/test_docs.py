@@ -41,9 +41,11 @@ def test_all_that_decides_numbers_is_recorded(finished):
     rules = re.findall(r"^rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.M)
     assert set(made["code"]) < set(rules)
     now = update.present(made["code"], finished.path / "results/psnr.csv")
-    for script, modules in made["code"].items():  # the default config has networks that this one has not
+    for script, modules in made["code"].items():  # the default config names modules that this one does not
         assert modules.items() <= now["code"][script].items()
-    assert "networks.deepsr" in made["code"]["train_network"] and made["packages"] == now["packages"]
+    assert {"networks.deepsr", "train.losses.relative"} <= set(made["code"]["train_network"])
+    assert {"drafts.gaussian", "drafts.motion", "drafts.bicubic"} <= set(made["code"]["make_drafts"])
+    assert made["packages"] == now["packages"]
     assert made["config"]["experiments"]["single"]["training"]["learning_rate"]  # the defaults, too
 
 

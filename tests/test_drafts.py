@@ -15,9 +15,10 @@ import pytest
 
 from deepsr.data.degradation import SHRINKING, degrade, enlarge, shrink, to_uint8, upscale
 from deepsr.data.frames import luma
+from deepsr.drafts import draft_kind
 from deepsr.drafts.base import Shot
-from deepsr.drafts.ensemble import KINDS, Drafts, is_oracle, label, n_drafts, needed_frames
-from deepsr.drafts.motion import Motion
+from deepsr.drafts.ensemble import Drafts, is_oracle, label, n_drafts, needed_frames
+from deepsr.drafts.motion import Kind as Motion
 from deepsr.drafts.patches import COLUMNS
 from deepsr.drafts.training_patches import training_patches
 from deepsr.errors import InputError
@@ -25,7 +26,7 @@ from deepsr.evaluate.metrics import psnr
 from deepsr.networks import network
 from deepsr.networks.inference import open_predictor
 from deepsr.networks.onnx_export import to_onnx
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import KINDS, NETWORKS
 from deepsr.settings import complete, load_yaml
 
 CLIP = [luma(cv2.imread(str(path)))[:96, :120] for path in sorted((Path(__file__).parent / "clips/harbour").glob("*.png"))]
@@ -120,10 +121,10 @@ def test_the_oracle_is_the_articles():
 def test_every_kind_can_be_chosen_in_the_config(kind):
     """With the keys that its class asks for, and with neither fewer nor others."""
     values = {"sigmas": [1.5], "kernel": 5, "settings": [{}], "recurrence": {}}
-    given = {key: values[key] for key in KINDS[kind].required}
+    given = {key: values[key] for key in draft_kind(kind).required}
     assert configured(drafts={"kind": kind, **given})["drafts"]["kind"] == kind
-    configured(drafts={"kind": kind, **given, **{key: values[key] for key in KINDS[kind].optional}})
-    known = {*KINDS[kind].required, *KINDS[kind].optional}
+    configured(drafts={"kind": kind, **given, **{key: values[key] for key in draft_kind(kind).optional}})
+    known = {*draft_kind(kind).required, *draft_kind(kind).optional}
     for wrong in [{k: v for k, v in given.items() if k != key} for key in given] + [
         {**given, key: values[key]} for key in set(values) - known
     ]:

@@ -39,6 +39,18 @@ def test_each_addition_is_short_and_applies_alone(project, section):
     apply(project, section)
 
 
+def test_what_is_added_re_runs_nothing_of_others(finished, copy_of):
+    """A network, a draft kind and a loss, first unused and then used by an experiment."""
+    copy = copy_of(finished)
+    for section in ("A network", "A draft kind", "A loss"):
+        apply(copy, section)
+    assert copy.planned() == {}
+    for section in ("A network", "A draft kind", "A loss"):
+        merge(copy.config, yaml.safe_load(*blocks(section, "yaml")))
+    used = ["make_drafts", "train_network", "export_network", "evaluate_clip", "collect_psnr"]
+    assert copy.planned("results/psnr.csv") == dict.fromkeys(used, 1)
+
+
 @pytest.mark.slow
 def test_what_is_added_runs_from_frames_to_table(project):
     """The new network learns by the new loss from the new drafts of the new source's frames, made small in the new way."""

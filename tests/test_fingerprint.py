@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deepsr import fingerprint as code
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import KINDS, LOSSES, NETWORKS
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem != "job")
@@ -153,6 +153,11 @@ def test_scripts_depend_on_what_they_are_about(script, modules):
     assert modules <= set(code.fingerprint(ROOT / "scripts" / f"{script}.py"))
 
 
+# All modules that experiments name, and what one of them imports of another.
+NAMED = [*(f"networks.{n}" for n in NETWORKS), *(f"drafts.{n}" for n in KINDS), *(f"train.losses.{n}" for n in LOSSES)]
+IMPORTED = {"drafts.recurrent": {"drafts.motion"}, "train.losses.relative": {"train.losses.mse"}}
+
+
 def test_a_training_depends_on_its_own_network_only():
     found = code.fingerprint(ROOT / "scripts/train_network.py", "deepsr.networks.fast")
     assert {"networks.fast", "networks.base", "train.training"} <= set(found)
@@ -160,16 +165,21 @@ def test_a_training_depends_on_its_own_network_only():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_network_added_re_runs_nothing_of_others(script):
-    assert "networks.registry" not in code.fingerprint(
-        ROOT / f"scripts/{script}.py", *(f"deepsr.networks.{n}" for n in NETWORKS)
-    )
+def test_an_added_name_re_runs_nothing_of_others(script):
+    assert "registry" not in code.fingerprint(ROOT / f"scripts/{script}.py", *(f"deepsr.{name}" for name in NAMED))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_file_of_a_network_decides_its_own_training_only(name):
-    found = code.fingerprint(ROOT / "scripts/train_network.py", f"deepsr.networks.{name}")
-    assert [other for other in NETWORKS if f"networks.{other}" in found] == [name]
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_script_depends_on_what_it_is_not_told(script):
+    found = set(code.fingerprint(ROOT / f"scripts/{script}.py"))
+    blocks = {"drafts.recurrent", "drafts.motion"} if "video.plan" in found else set()  # which decide the parts of a video
+    assert set(NAMED) & found == blocks
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_file_of_a_network_kind_or_loss_decides_only_what_names_it(name):
+    script = ROOT / f"scripts/{'make_drafts' if name.startswith('drafts') else 'train_network'}.py"
+    assert set(NAMED) & set(code.fingerprint(script, f"deepsr.{name}")) == {name} | IMPORTED.get(name, set())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +188,6 @@ def test_the_file_of_a_network_decides_its_own_training_only(name):
         ("make_drafts", "train.training"),
         ("make_drafts", "evaluate.metrics"),
         ("train_network", "drafts.ensemble"),
-        ("train_network", "networks.deepsr"),
         ("train_network", "networks.chain_tiles"),
     ],
 )

@@ -8,9 +8,9 @@ from rounding import assert_close, in_float64, tolerance
 from small_training import settings_with, shards  # noqa: F401
 
 from deepsr.networks import network
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import LOSSES, NETWORKS
 from deepsr.train.devices import Cpu
-from deepsr.train.losses import LOSSES
+from deepsr.train.losses import loss_function
 from deepsr.train.objective import objectives
 from deepsr.train.pool import Pool
 from deepsr.train.vector import flatten, shapes, split
@@ -34,7 +34,7 @@ def by_hand(loss, y, truth, bicubic):
 def test_a_loss_equals_its_formula(loss):
     patches = np.random.default_rng(0).random((3, 4, 7, 9))  # prediction, truth and bicubic frame of four patches
     patches[2, 0] = patches[1, 0] + 1e-3  # a patch that bicubic gets nearly right
-    found = LOSSES[loss](*patches.astype(np.float32), settings_with(tv_weight=0.25))
+    found = loss_function(loss)(*patches.astype(np.float32), settings_with(tv_weight=0.25))
     assert found.shape == (4,)
     expected = [by_hand(loss, *patches[:, i]) for i in range(4)]
     # Sums of 63 positive terms in float32: each addition rounds by 2**-24 of the sum.

@@ -24,7 +24,7 @@ from deepsr.networks.base import Network
 from deepsr.networks.chain import Chain
 from deepsr.networks.inference import open_predictor
 from deepsr.networks.onnx_export import to_onnx
-from deepsr.networks.registry import NETWORKS, check_network
+from deepsr.registry import NETWORKS
 
 SIZES = [(2, 1), (3, 2), (4, 3), (2, 4), (3, 5), (4, 6)]  # scale, drafts; the first three are always tested
 
@@ -334,12 +334,3 @@ def test_checks_of_a_graph_leave_its_random_weights_as_they_are():
     alone = conv(1, 3)
     alone.build((None, None, None, 3))
     assert np.array_equal(model.weights[0].numpy(), alone.kernel.numpy())
-
-
-def test_a_network_that_is_named_but_not_written_is_refused():
-    for name in NETWORKS:
-        check_network(name)
-    with pytest.raises(InputError, match="NETWORKS names 'ghost', but there is no .*ghost.py"):
-        check_network("ghost")
-    with pytest.raises(InputError, match="base.py: has no class Net"):
-        check_network("base")

@@ -21,7 +21,7 @@ FRAME = cv2.imread(str(Path(__file__).parent / "clips/harbour/00.png"))[:96, :12
 PROTOCOL = {"color_space": "y", "border": 0, "skip_frames": 0, "temporal": False}
 
 
-def clip_of(experiment, sequence, drafts=None, **changed):
+def clip_of(experiment, sequence, drafts="bicubic", **changed):
     """What the table says about a clip beside its scores."""
     return {
         "experiment": experiment,
@@ -31,7 +31,7 @@ def clip_of(experiment, sequence, drafts=None, **changed):
         "scale": 4,
         "network": "deepsr",
         "degradation": "bicubic",
-        "drafts": drafts or {"kind": "bicubic"},
+        "drafts": drafts,
         "train": "demo",
         "evaluation": PROTOCOL,
         **changed,
@@ -436,8 +436,8 @@ def test_a_seed_that_is_missing_leaves_no_mean(collected):
 
 def test_columns_and_the_mark_of_the_oracle(collected):
     result = collected(
-        (clip_of("article", "a", {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}), frames([20], [30])),
-        (clip_of("deepsr", "a", {"kind": "motion", "settings": [{}]}), frames([20], [21])),
+        (clip_of("article", "a", "gaussian (oracle)"), frames([20], [30])),
+        (clip_of("deepsr", "a", "motion"), frames([20], [21])),
     )
     first = ["experiment", "dataset", "scale", "drafts", "sequence", "frames", "psnr_bicubic", "psnr_deepsr", "gain"]
     first += ["ssim_bicubic", "ssim_deepsr"]
@@ -469,10 +469,8 @@ def test_an_infinite_clip_is_written_as_inf_and_seen(collected, tmp_path):
 
 
 def test_the_table_is_read_with_its_means_and_oracles(collected, tmp_path):
-    sigmas = {"kind": "gaussian", "sigmas": [1.5], "kernel": 5}
-    result = collected(
-        (clip_of("single", "007"), frames([20], [21])), (clip_of("article", "NA", sigmas), frames([20], [29]))
-    )
+    oracle = clip_of("article", "NA", "gaussian (oracle)"), frames([20], [29])
+    result = collected((clip_of("single", "007"), frames([20], [21])), oracle)
     result.to_csv(tmp_path / "psnr.csv", index=False, float_format="%.4f")
     table = read_psnr(tmp_path / "psnr.csv")
     assert table["sequence"].tolist() == ["007", "mean", "NA", "mean"]

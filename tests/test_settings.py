@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from deepsr.errors import InputError
-from deepsr.names import check_clip_name, check_file_name, check_name
-from deepsr.networks.registry import NETWORKS
-from deepsr.settings import complete, digest, load_schema, load_yaml, repeats
+from deepsr.names import check_clip_name, check_file_name, check_name, digest
+from deepsr.registry import KINDS, LOSSES, NETWORKS, check_modules
+from deepsr.settings import complete, load_schema, load_yaml, repeats
 
 CONFIG = Path(__file__).parent.parent / "config"
 SCHEMA = load_schema(CONFIG / "config.schema.yaml")
@@ -118,6 +118,14 @@ def test_experiments_share_nothing_that_can_be_changed():
 def test_settings_of_motion_are_completed():
     (setting,) = completed(drafts={"kind": "motion", "settings": [{"radius": 1}]})["drafts"]["settings"]
     assert setting == {"flow": "dis", "alpha": 20.0, "radius": 1, "trust": 12.0, "iterations": 0}
+
+
+def test_recurrent_drafts_need_no_other_key():
+    explicit = completed(drafts={"kind": "recurrent", "recurrence": {}})["drafts"]
+    assert explicit["recurrence"]["passes"] == 1 and "settings" not in explicit
+    assert completed(drafts={"kind": "recurrent"})["drafts"] == explicit
+    windows = {"kind": "recurrent", "settings": [{}]}
+    assert completed(drafts=windows) == completed(drafts=windows | {"recurrence": {}})
 
 
 MINE = "config: experiments.mine"
@@ -348,18 +356,37 @@ def test_other_files_are_called_by_their_kind():
 
 def test_allowed_names_come_from_the_registry(tmp_path, monkeypatch):
     assert SCHEMA["$defs"]["experiment"]["properties"]["network"]["enum"] == NETWORKS
-    monkeypatch.setattr("deepsr.networks.registry.NETWORKS", [*NETWORKS, "mine"])
+    monkeypatch.setattr("deepsr.registry.NETWORKS", [*NETWORKS, "mine"])
     schema = load_schema(CONFIG / "config.schema.yaml")
-    assert complete(config(network="mine"), schema)["experiments"]["mine"]["network"] == "mine"
+    with pytest.raises(InputError, match="there is no .*networks/mine.py, which 'mine' names; write it, or"):
+        complete(config(network="mine"), schema)
     with pytest.raises(InputError, match="network is 'your'; it must be one of deepsr, .*, mine"):
         complete(config(network="your"), schema)
     path = tmp_path / "schema.yaml"
-    path.write_text(
-        "properties: {registry: {type: string}}\nlist: [{registry: deepsr.networks.registry.NETWORKS, default: srcnn}]\n"
-    )
+    path.write_text("properties: {registry: {type: string}}\nlist: [{registry: deepsr.registry.NETWORKS, default: srcnn}]\n")
     found = load_schema(path)
     assert found["properties"] == {"registry": {"type": "string"}}  # a key of that name
     assert found["list"] == [{"enum": [*NETWORKS, "mine"], "default": "srcnn"}]
+
+
+def test_a_module_that_is_named_but_not_written_is_refused():
+    experiment = completed()
+    for names, change in (
+        (NETWORKS, lambda name: {"network": name}),
+        (KINDS, lambda name: {"drafts": {"kind": name}}),
+        (LOSSES, lambda name: {"training": {"loss": name}}),
+    ):
+        for name in names:
+            check_modules(experiment | change(name))
+    for change, words in (
+        ({"network": "ghost"}, "there is no .*networks/ghost.py, which 'ghost' names; write it, or"),
+        ({"network": "base"}, "networks/base.py: has no class Net, which"),
+        ({"drafts": {"kind": "flow"}}, "drafts/flow.py: has no class Kind, which"),
+        ({"training": {"loss": "ghost"}}, "there is no .*losses/ghost.py"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_modules(experiment | change)
+    check_modules(experiment | {"model": "bought.onnx", "network": "ghost"})  # it is in the file
 
 
 def test_a_file_that_snakemake_reads_itself_can_be_checked(tmp_path):

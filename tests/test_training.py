@@ -13,7 +13,7 @@ from deepsr.drafts.patches import save
 from deepsr.errors import InputError
 from deepsr.networks import network
 from deepsr.networks.base import Start
-from deepsr.networks.registry import NETWORKS
+from deepsr.registry import NETWORKS
 from deepsr.train import loop, training
 from deepsr.train.devices import Cpu
 from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr

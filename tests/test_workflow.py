@@ -192,13 +192,18 @@ EDITS = {
     "plot style": (edit_config("figures", value={"dpi": 60}), set()),
     "evaluation": (edit_config("defaults", "evaluation", value={"border": 4}), {"evaluate_clip", "collect_psnr"}),
     "model code": (edit_code("deepsr/networks/deepsr.py", "256", "128"), TRAINED),
+    "loss code": (edit_code("deepsr/train/losses/relative.py", "SMOOTH / 255**2", "1e-3"), TRAINED),
     "predictor code": (
         edit_code("deepsr/networks/chain_tiles.py", "ROWS = 24", "ROWS = 32"),
         {"evaluate_clip", "collect_psnr"},
     ),
     "draft code": (
-        edit_code("deepsr/drafts/motion.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
+        edit_code("deepsr/drafts/ensemble.py", "np.stack([", "np.array(["),
         {"make_drafts", "evaluate_clip"} | TRAINED,
+    ),
+    "degradation added": (
+        edit_code("deepsr/data/degradation.py", "DEGRADATIONS = {", 'DEGRADATIONS = {"mine": None, '),
+        {"index_clip", "choose_patches", "make_drafts"} | TRAINED,
     ),
     "metric code": (
         edit_code("deepsr/evaluate/metrics.py", "0.03 * peak", "0.04 * peak"),
@@ -221,8 +226,9 @@ EDITS = {
 
 
 HARMLESS = [  # to all of which nothing runs again
-    edit_code("deepsr/networks/registry.py", '"srcnn"', '"mine", "srcnn"'),
     edit_code("deepsr/networks/srcnn.py", "64, 9", "32, 9"),
+    edit_code("deepsr/drafts/recurrent.py", "BLOCK = 32", "BLOCK = 16"),
+    edit_code("deepsr/train/losses/charbonnier.py", "1e-6", "1e-5"),
     edit_code("deepsr/evaluate/metrics.py", "import cv2", "# a comment\nimport cv2"),
     edit_code("deepsr/drafts/ensemble.py", '"""SR drafts', '"""The SR drafts'),
     edit_code("scripts/index_clip.py", "with job", "# a comment\nwith job"),
@@ -359,6 +365,20 @@ def test_plot_style_redraws_the_figures_only(finished, copy_of):
     planned = set(copy.planned()) - {"all"}
     assert planned
     assert all(rule.startswith(DRAWN) for rule in planned)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit_code("deepsr/drafts/motion.py", "np.ones_like(total)", "2 * np.ones_like(total)"),
+        edit_config("experiments", "mine", value={"drafts": {"kind": "recurrent"}, "training": {"loss": "mse"}}),
+    ],
+    ids=["file of a draft kind", "experiment of another kind"],
+)
+def test_a_draft_kind_concerns_only_the_experiments_that_use_it(finished, copy_of, change):
+    copy = copy_of(finished)
+    change(copy)
+    assert copy.planned("results/psnr.csv") == dict.fromkeys(["make_drafts", *TRAINED], 1)
 
 
 def test_a_clip_added_runs_its_jobs_and_the_table(finished, copy_of):

@@ -1,1 +1,11 @@
-"""SR drafts, the inputs of the networks, and the training patches cut from them."""
+"""SR drafts, the inputs of the networks, and the training patches cut from them. Each draft kind has a file of its own."""
+
+from importlib import import_module
+
+
+def draft_kind(name):
+    """The kind called `name` in the config (a `deepsr.drafts.base.DraftKind`): class Kind of the module of that name.
+
+    A module is imported only when its kind is wanted, so that an edit of one re-runs only what its kind is used for.
+    """
+    return import_module(f"{__name__}.{name}").Kind

@@ -10,12 +10,12 @@ from deepsr.drafts.flow import dense_flow
 
 
 class DraftKind:
-    """The drafts of one kind for the frames of a shot. Every kind is a subclass, entered in KINDS (deepsr.drafts.ensemble).
+    """The drafts of one kind for the frames of a shot. Every kind is a subclass, called Kind in a file of its own.
 
     spec: the config's `drafts` mapping; shot: a Shot.
     """
 
-    required, optional = (), ()  # keys of the spec beside `kind`; what they may hold stands in config/config.schema.yaml
+    required, optional = (), ()  # keys of the spec beside `kind`; types and defaults stand in config/config.schema.yaml
     is_oracle = False  # whether the drafts are made from the ground truth
 
     def __init__(self, spec, shot):

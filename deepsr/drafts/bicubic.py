@@ -3,7 +3,7 @@
 from deepsr.drafts.base import DraftKind
 
 
-class Bicubic(DraftKind):
+class Kind(DraftKind):
     """No drafts."""
 
     @classmethod

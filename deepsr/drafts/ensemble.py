@@ -8,34 +8,24 @@ optical flow gives another draft of the target frame, and the network sees the e
 import numpy as np
 
 from deepsr.data.degradation import upscale
+from deepsr.drafts import draft_kind
 from deepsr.drafts.base import Shot
-from deepsr.drafts.bicubic import Bicubic
-from deepsr.drafts.gaussian import Gaussian
-from deepsr.drafts.motion import Motion
-from deepsr.drafts.recurrent import Recurrent
 from deepsr.errors import InputError
-
-KINDS = {
-    "bicubic": Bicubic,
-    "motion": Motion,
-    "recurrent": Recurrent,
-    "gaussian": Gaussian,
-}
 
 
 def n_drafts(spec):
     """Number of input channels of the network: the drafts and the bicubic-enlarged target frame."""
-    return KINDS[spec["kind"]].n_drafts(spec) + 1
+    return draft_kind(spec["kind"]).n_drafts(spec) + 1
 
 
 def needed_frames(spec, first, stop, n):
     """(start, end): the drafts of frames first..stop-1 of a clip or shot of n frames are made from frames start..end-1."""
-    return KINDS[spec["kind"]].needed_frames(spec, first, stop, n)
+    return draft_kind(spec["kind"]).needed_frames(spec, first, stop, n)
 
 
 def is_oracle(spec):
     """Whether the drafts are made from the ground truth."""
-    return KINDS[spec["kind"]].is_oracle
+    return draft_kind(spec["kind"]).is_oracle
 
 
 def label(spec):
@@ -63,7 +53,7 @@ class Drafts:
             )
         self._spec = spec
         self._shot = Shot(scale, degradation, lr, n, hr if is_oracle(spec) else None)
-        self._kind = KINDS[spec["kind"]](spec, self._shot)
+        self._kind = draft_kind(spec["kind"])(spec, self._shot)
 
     def __getitem__(self, t):
         self._shot.hold(range(*needed_frames(self._spec, t, t + 1, self._shot.n)))

@@ -5,7 +5,7 @@ import cv2
 from deepsr.drafts.base import DraftKind
 
 
-class Gaussian(DraftKind):
+class Kind(DraftKind):
     """One draft for each of `sigmas`, the standard deviation of a Gaussian blur. An oracle: it needs the answer."""
 
     required = "sigmas", "kernel"

@@ -30,7 +30,7 @@ class Neighbour(NamedTuple):
     weight: np.ndarray  # how far the registration is trusted, 0..1, float32 (H, W)
 
 
-class Motion(DraftKind):
+class Kind(DraftKind):
     """One draft for each of `settings`. A radius of 0 uses no neighbour. Fusion and back-projection are our own."""
 
     required = ("settings",)

@@ -15,7 +15,7 @@ import numpy as np
 from deepsr.data.degradation import to_uint8
 from deepsr.drafts.base import DraftKind
 from deepsr.drafts.flow import consistency, dense_flow, sample, sampling_map
-from deepsr.drafts.motion import Motion
+from deepsr.drafts.motion import Kind as Motion
 
 # A draft must not depend on how a video is cut into parts. So each shot has blocks of its own, and in each of them the
 # estimates begin anew, some frames before it or after it. Longer is better, and costs memory and time: measured at x4,
@@ -28,10 +28,10 @@ STEPS = 4  # frames that each way goes at a time: enough pairs of them for 8 thr
 FINER = 2  # from the second pass on, flow is computed on estimates of this many times the LR frames' size; 3 was worse
 
 
-class Recurrent(DraftKind):
+class Kind(DraftKind):
     """The drafts of `settings` as of kind motion, if there are any, and then the recurrent draft of `recurrence`."""
 
-    required, optional = ("recurrence",), ("settings",)
+    optional = "recurrence", "settings"
 
     def __init__(self, spec, shot):
         super().__init__(spec, shot)

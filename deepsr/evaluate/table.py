@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from deepsr.drafts.ensemble import label
 from deepsr.evaluate.metrics import METHODS, METRICS
 from deepsr.tables import read_table
 
@@ -55,8 +54,8 @@ def collect(facts, paths):
     """
     rows = []
     for clip, path in zip(facts, paths, strict=True):
-        row = {key: clip[key] for key in ("experiment", "run", "dataset", "sequence", "scale", "network", "degradation")}
-        row |= {"drafts": label(clip["drafts"]), "trained_on": clip["train"]}
+        row = {key: clip[key] for key in ("experiment", "run", "dataset", "sequence", "scale", "drafts", "network")}
+        row |= {"degradation": clip["degradation"], "trained_on": clip["train"]}
         row |= {key: clip["evaluation"][key] for key in ("color_space", "border", "skip_frames")}
         row |= {"frames": 0, "infinite_frames": 0}
         if path is not None:

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from deepsr.train.losses import LOSSES
+from deepsr.train.losses import loss_function
 from deepsr.train.vector import shapes, split
 
 
@@ -15,6 +15,7 @@ def objectives(network, model, settings):
     always in float32, each patch's mean squared error of the prediction clipped to [0, 1].
     """
     inside = slice(settings.border, -settings.border or None)
+    patch_loss = loss_function(settings.loss)
 
     def predict(weights, drafts, target, dtype):
         drafts = ops.transpose(ops.cast(drafts, "float32") / 255, (0, 2, 3, 1))
@@ -24,7 +25,7 @@ def objectives(network, model, settings):
 
     def training(weights, drafts, target):
         prediction, truth, bicubic = predict(weights, drafts, target, settings.precision.removeprefix("mixed_"))
-        loss = LOSSES[settings.loss](prediction, truth, bicubic, settings)
+        loss = patch_loss(prediction, truth, bicubic, settings)
         return loss, ops.mean(ops.square(prediction - truth), axis=(1, 2))
 
     def validation(weights, drafts, target):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Settings:
     """What decides the numbers of a training, beside the data. All but the first three are keys under `training`."""
 
-    network: str  # a name of `deepsr.networks.registry.NETWORKS`
+    network: str  # a name of `deepsr.registry.NETWORKS`
     scale: int  # ratio of HR to LR sides
     seed: int
     epochs: int  # 0: the start itself, e.g. the closed-form linear filter
@@ -17,7 +17,7 @@ class Settings:
     warmup_steps: int  # the rate rises linearly over this many steps
     validate_every: int  # steps between two validations; the start and the end are validated, too
     precision: str  # "float32", or "mixed_bfloat16": the wide layers in bfloat16, weights and the rest in float32
-    loss: str  # a name of `deepsr.train.losses.LOSSES`
+    loss: str  # a name of `deepsr.registry.LOSSES`
     tv_weight: float  # weight of the total variation in "l1_tv"
     warm_start: bool  # begin as the best linear filter, and train as the network's start says
     augment: bool  # flips and rotations by 90 degrees

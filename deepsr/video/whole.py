@@ -4,8 +4,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from deepsr.names import digest
 from deepsr.progress import progress
-from deepsr.settings import digest
 
 STALE = 600  # seconds after which a part whose count does not change is taken for dead
 
