@@ -1,6 +1,6 @@
 """What figures and the report show of a clip: the frames with the largest and the least gain over bicubic, and slices.
 
-A slice is the row of pixels in the middle of the frame, over time: one row of the picture for each frame.
+A slice is a picture whose rows are the row of pixels in the middle of each frame, one below the other in order of time.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ EXAMPLES = (  # files of a scored clip
 
 
 def choose_examples(gains):
-    """{"best": the frame of the largest gain, "worst": that of the least}, the first one of several.
+    """{"best": the number of the frame with the largest gain, "worst": with the least}; of equal ones, the first.
 
-    gains: dB, a value per frame. Only finite gains count, since a frame without error has none and a flat frame -inf;
-    if there are no others, it is frame 0.
+    gains: in dB, a value for each frame. Only finite gains count, since the gain of a frame without any error is not finite.
+    If there are no others, both are frame 0.
     """
     gains = np.asarray(gains, dtype=float)
     finite = np.isfinite(gains)
@@ -56,7 +56,7 @@ def write_examples(folder, pictures):
 def read_examples(scores):
     """A scored clip's examples: {"best": example, "worst": example}.
 
-    scores: path of the clip's CSV, whose column `example` says which frames these are; their pictures are in the folder
+    scores: path of the clip's CSV file, whose column `example` says which frames these are. Their pictures are in the folder
     of the same name. An example has "frame" (number), "psnr_bicubic" and "psnr_deepsr" (dB), and the pictures "hr", "lr",
     "bicubic" and "deepsr", uint8 (H, W, 3) BGR. Raises InputError if a file is damaged.
     """
