@@ -5,7 +5,7 @@ from deepsr.errors import InputError
 
 
 def training_clips(name, experiments, datasets):
-    """All that an experiment's network, or one it starts from, is trained on here: [(data set, clip)]."""
+    """All clips that an experiment's network and those it starts from are trained on: [(data set, clip)]."""
     lineage = []
     while name in experiments and name not in lineage:
         lineage.append(name)
@@ -15,7 +15,7 @@ def training_clips(name, experiments, datasets):
 
 
 def check_same_frames(rows, trained_on, hashes):
-    """Refuse a score on frames that the network has seen, whatever their data set and clip are called there.
+    """Refuse a score on frames that the network was trained on, even if they have other names there. Raises InputError.
 
     rows: dicts with experiment, dataset, sequence; trained_on: {experiment: [(data set, clip)]};
     hashes: {(data set, clip): sha256 of the frames}.
@@ -31,9 +31,9 @@ def check_same_frames(rows, trained_on, hashes):
 
 
 def check_not_seen(rows, seen, hashes):
-    """Refuse a score of a trained network's file on frames that it was trained on.
+    """Refuse a score of a trained network's file on frames that it was trained on. Raises InputError.
 
-    rows, hashes: as of `check_same_frames`; seen: {experiment: {clip: sha256 of the frames}}.
+    rows, hashes: see `check_same_frames`; seen: {experiment: {clip: sha256 of the frames}}.
     """
     for row in rows:
         scored = row["dataset"], row["sequence"]
@@ -48,7 +48,7 @@ def check_not_seen(rows, seen, hashes):
 def check_clips(name, experiments, datasets):
     """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
 
-    A clip that a network it starts from is trained on counts, too. Raises InputError.
+    Clips that the networks it starts from are trained on count, too. Raises InputError.
     """
     experiment = experiments[name]
     if not experiment["score"]:

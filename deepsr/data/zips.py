@@ -48,7 +48,7 @@ def get_again(archive):
 
 
 def check_members(archive):
-    """Raise InputError if a member of the zipfile.ZipFile could do harm or cannot be what it says.
+    """Raise InputError if a member of the zipfile.ZipFile could do harm or cannot be what the archive says of it.
 
     Refused are names that leave the folder, links and other special files, encryption, unknown compression,
     duplicates, overlapping members, contradictory sizes, and sizes beyond those of any frame (zip bombs).
