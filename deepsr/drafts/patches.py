@@ -22,12 +22,12 @@ class Shard(NamedTuple):
 
 
 def choose(n_frames, height, width, scale, size, per_frame, without_neighbours, frames, validation_frames, seed):
-    """Choose random patch positions in a clip, on the LR grid: `scale` divides them, so that LR patches can be cut, too.
+    """Choose random positions of patches in a clip. `scale` divides them, so that networks on the LR grid can use them.
 
     n_frames, height, width: of the clip, sides already cropped to the scale; size: side of a patch in pixels;
     per_frame: patches per chosen frame; without_neighbours: share of the training patches whose drafts are made as if the
-    frame had no neighbours, so that the network knows frames to which neighbours add nothing; frames: frames to choose for
-    training (None = all); validation_frames: how many frames at the end of the clip are held out for validation.
+    frame had no neighbours, so that the network learns such frames, too; frames: number of frames to choose for training,
+    all if None; validation_frames: number of frames at the end of the clip that are held out for validation.
     Returns int32 (N, 5), the columns of COLUMNS, the last two 0 or 1; ordered by frame. Raises InputError if a patch is
     larger than the frame or the clip is too short.
     """
@@ -57,7 +57,7 @@ def seed_of(name):
 
 
 def check(positions, n_frames, height, width, size, path):
-    """Raise InputError naming `path` if a position (rows as of `choose`) is outside the clip."""
+    """Raise InputError that names `path` if one of the positions, rows as from `choose`, is outside the clip."""
     beyond = positions > [n_frames - 1, height - size, width - size, 1, 1]
     if beyond.any() or (positions < 0).any():
         raise InputError(f"{path}: is damaged (a patch lies outside the clip); delete it and run again.")
@@ -69,13 +69,16 @@ def cut(image, positions, size):
 
 
 def save(path, **arrays):
-    """Write arrays as an uncompressed npz, atomically and with reproducible bytes (numpy's own carries no time)."""
+    """Write arrays as an uncompressed npz file, which holds no time: the same arrays give the same bytes."""
     with atomic(path) as part:
         np.savez(part, **arrays)
 
 
 def load(path):
-    """Read an npz as memory maps: {name: array}. Raises InputError if the file is damaged (every byte is checked)."""
+    """The arrays of an npz file as memory maps, {name: array}. NumPy can map an npy file only, so this finds their bytes.
+
+    Raises InputError if the file is damaged; every byte is checked.
+    """
     try:
         arrays = {}
         with zipfile.ZipFile(path) as archive:
