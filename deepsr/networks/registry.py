@@ -10,7 +10,7 @@ NETWORKS = ["deepsr", "srcnn", "fast"]
 
 
 def check_network(name):
-    """Raises InputError if there is no module of this name beside this one, or no class Net in it."""
+    """Raise InputError if there is no module of this name beside this one, or no class Net in it."""
     path = Path(__file__).with_name(f"{name}.py")
     if not path.is_file():
         raise InputError(f"{__name__}: NETWORKS names {name!r}, but there is no {path}; write it, or remove the entry.")
