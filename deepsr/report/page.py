@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds everything it shows and asks nothing of any network."""
+"""The report: one HTML page that holds everything it shows and loads nothing from anywhere."""
 
 import base64
 import re
@@ -26,7 +26,7 @@ STEADINESS = (
     "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before "
     "it is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
 )
-CHARTS = {  # title and caption, behind those of the metrics
+CHARTS = {  # title and caption; they come after the charts of the metrics
     "gain": (
         "Gain over bicubic",
         "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
@@ -90,11 +90,12 @@ def columns(table):
 def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row per frame};
-    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: of deepsr.report.published.read_published;
-    provenance: dict of results/provenance.json; used: of `read_usage`; charts: paths of SVG files, named as in METRICS
-    and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
-    examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
+    table: from deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row for each frame};
+    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: from
+    deepsr.report.published.read_published; provenance: dict of results/provenance.json; used: from `read_usage`; charts:
+    paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker:
+    {(dataset, clip): path of a PNG}; examples: {(experiment, dataset, clip): from
+    deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
     texts = {
@@ -152,7 +153,7 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
 
 
 def read_usage(logs):
-    """What jobs took, which each has noted at the end of its log, results/logs/RULE/JOB.log; not those that failed.
+    """The time and memory that jobs took. Each writes it at the end of its log, results/logs/RULE/JOB.log, unless it fails.
 
     Returns a DataFrame with rule, job, seconds, cpu_seconds (of all its threads and processes) and peak_mb (of memory).
     """
@@ -175,9 +176,9 @@ def duration(seconds):
 
 
 def _cells(row, shown):
-    """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by.
+    """A row of the table: whether it is a mean, and its cells. shown: from `columns`.
 
-    shown: of `columns`.
+    A cell, here and below, is its text and, for a number, the value that it is sorted by; otherwise None.
     """
     cells = []
     for key, (_, form) in shown.items():
@@ -198,7 +199,7 @@ def _best(rows):
 
 
 def _comparisons(rows, scores, seed):
-    """The two best experiments of each data set and protocol, compared: dicts of `compare` with their names."""
+    """The two best experiments of each data set and protocol, compared: the dicts of `compare`, with their names."""
     found = []
     for panel in style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])]):
         first, *others = panel.sort_values("gain", ascending=False, kind="stable").to_dict("records")
@@ -259,7 +260,7 @@ def _usage(rule, jobs):
 
 
 def _webp(picture, quality):
-    """A picture, uint8 BGR, as the address of an image that holds its own bytes."""
+    """A picture, uint8 BGR, as a data URI, which holds its bytes."""
     return _uri("webp", cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes())
 
 
