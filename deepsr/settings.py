@@ -150,16 +150,16 @@ def _check(config, schema):
     if error is None:
         return
     path = ".".join(map(str, error.absolute_path))
-    subject = f"config: {path}" if path else "config"
+    subject, parent = (f"config: {path}", f"config: {path}.") if path else ("config", "config: ")
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
         close = difflib.get_close_matches(str(unknown), known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}."
-        raise InputError(f"config: {path + '.' if path else ''}{unknown} is not a known key; {hint}")
+        raise InputError(f"{parent}{unknown} is not a known key; {hint}")
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        raise InputError(f"config: {path + '.' if path else ''}{missing} is missing; add it (config/README.md).")
+        raise InputError(f"{parent}{missing} is missing; add it (config/README.md).")
     if error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
         hint = _TEXT_OF_THE_COMMAND_LINE if error.instance in map(str, error.validator_value) else ""

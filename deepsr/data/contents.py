@@ -32,7 +32,7 @@ def contents(paths, memory):
             entry = known.get(file)
             # As git does: a file that changed when the memory was written may have changed again within the clock's tick.
             if entry is None or entry[:-1] != status or status[-1] >= written:
-                entry = [*status, _digest(file, status)]
+                entry = [*status, _directory(file, *status) if file.endswith(".zip") else sha256(file)]
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror}); put the file back or make it readable.") from error
         now[file] = entry
@@ -64,12 +64,9 @@ def _status(file):
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _digest(file, status):
-    return _directory(file, *status) if file.endswith(".zip") else sha256(file)
-
-
 @cache  # one archive serves many clips
 def _directory(file, *status):
+    """Hash of a zip archive's directory. The status is a key of the cache: an archive that has changed is read again."""
     with open_zip(file) as archive:
         members = sorted((member.filename, member.file_size, member.CRC) for member in archive.infolist())
     return hashlib.sha256(json.dumps(members).encode()).hexdigest()

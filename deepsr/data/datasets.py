@@ -216,12 +216,8 @@ class Reds(DataSet):
         """A number alone, such as 011, is a clip of the archive that the first of the role's clips is in."""
         return f"{self.known(role)[0].split('_')[0]}_{clip}" if clip.isdecimal() else clip
 
-    def _places(self, clip):
-        """The location of the clip's HR frames and, if the official LR frames are wanted, of these: a list of one or two."""
-        part, number = clip.split("_")
-        return [self._place(f"{part}_sharp{kind}", number) for kind in ("", *(["_bicubic"] if self.has_lr else []))]
-
     def _place(self, archive, number):
+        """Where the frames of a clip of an archive are: in a folder, in the whole archive, or in a zip file of their own."""
         prefix = reds.prefix(archive, number)
         if "path" in self.keys:
             path = Path(self.keys["path"])
@@ -241,8 +237,9 @@ class Reds(DataSet):
         return {"container": str(whole), "prefix": prefix}
 
     def location(self, clip):
-        hr, *lr = self._places(clip)
-        return {**hr, "frames": reds.FRAMES, **({"lr": lr[0]} if lr else {})}
+        part, number = clip.split("_")
+        lr = {"lr": self._place(f"{part}_sharp_bicubic", number)} if self.has_lr else {}
+        return {**self._place(f"{part}_sharp", number), "frames": reds.FRAMES, **lr}
 
     def user_paths(self, clip):
         return _containers(self.location(clip)) if "path" in self.keys else []

@@ -27,21 +27,21 @@ def download(url, path, size=None, digest=None, timeout=60, retries=5, sleep=tim
     Raises InputError if no address gives the file, its size or digest is wrong, or the disk is too small.
     """
     path = Path(path)
-
-    def attempt(address):
-        if part.wrong:  # the last address gave another file
-            part.clear()
-        if size is None or part.length != size:
-            _fill(part, address, size, timeout, retries, sleep)
-        found = digest and sha256(part.path)
-        part.wrong = bool(digest) and found != digest.lower()
-        if part.wrong:
-            raise Refused(
-                f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the config if "
-                f"it is wrong, or delete {part.path} to download the file again"
-            )
-
     with writing(path), _Part(path) as part:
+
+        def attempt(address):
+            if part.wrong:  # the last address gave another file
+                part.clear()
+            if size is None or part.length != size:
+                _fill(part, address, size, timeout, retries, sleep)
+            found = digest and sha256(part.path)
+            part.wrong = bool(digest) and found != digest.lower()
+            if part.wrong:
+                raise Refused(
+                    f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the config "
+                    f"if it is wrong, or delete {part.path} to download the file again"
+                )
+
         if not path.exists():  # another process may have finished it just now
             first_that_works(url, path, attempt, kept=part.path)
             part.finish()

@@ -127,6 +127,7 @@ def _decoder(track):
 def _in_order(sound, track):
     """The packets that hold data, with increasing time stamps and with durations."""
     codec = track.codec_context
+    # The packets twice: the second time for their time stamps, which are put in order before the packets are yielded.
     sound, twin = tee(packet for packet in sound if packet is not None and packet.size)
     first = next(twin, None)
     if first is None:

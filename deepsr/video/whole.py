@@ -31,7 +31,7 @@ def whole_progress(output, part, lengths, name, settings):
             done += 1
             own.write_text(f"{kind} {done}")
             found = _counts(counts, kind)
-            if not any(0 < found[each] < lengths[each] for each in range(part)):
+            if not any(0 < found[each] < lengths[each] for each in range(part)):  # no earlier part is at work
                 bar.update(sum(found) - bar.n)
 
         try:
