@@ -89,6 +89,7 @@ def file_system(path):
     """Type of the file system that a path is on, such as ext4 or nfs; "" if it cannot be told."""
     path = Path(path).resolve()
     mounts = [mount for mount in psutil.disk_partitions(all=True) if path.is_relative_to(mount.mountpoint)]
+    # Of several mounts on one folder, the last one is seen.
     return max(reversed(mounts), key=lambda mount: len(mount.mountpoint)).fstype if mounts else ""
 
 
@@ -120,7 +121,8 @@ def shorten_log(workflow):
     """
     if any(kind.name == "RULES" for kind in workflow.output_settings.quiet or ()):
         jobs = list(workflow.dag.needrun_jobs())
-        minutes = {job.rule.name: job.resources.get("runtime", 1) for job in {job.rule.name: job for job in jobs}.values()}
+        one_of = {job.rule.name: job for job in jobs}  # resources are computed when they are asked for: not of all jobs
+        minutes = {rule: job.resources.get("runtime", 1) for rule, job in one_of.items()}
         logger.addFilter(ShortLog(Counter(job.rule.name for job in jobs), minutes))
 
 

@@ -38,8 +38,8 @@ def download(url, path, size=None, digest=None, timeout=60, retries=5, sleep=tim
             part.wrong = bool(digest) and found != digest.lower()
             if part.wrong:
                 raise Refused(
-                    f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the config "
-                    f"if it is wrong, or delete {part.path} to download the file again"
+                    f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the "
+                    f"config if it is wrong, or delete {part.path} to download the file again"
                 )
 
         if not path.exists():  # another process may have finished it just now
