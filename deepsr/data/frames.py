@@ -137,7 +137,7 @@ def index_images(container, members):
         ignored |= found
         if data.startswith(b"\xff\xd8"):
             _check_jpeg(data, name)
-        if (raw := _raw_16_bit(data, name)) is not None:
+        if (raw := _raw_16_bit(data)) is not None:
             brightest.append(int(raw.max()))
     if brightest and 0 < max(brightest) < 1 << 12:
         raise InputError(
@@ -219,9 +219,10 @@ def _is_float_tiff(data):
     return False
 
 
-def _raw_16_bit(data, name):
+def _raw_16_bit(data):
     """The values of a PNG or TIFF file with 16 bits for each colour, uint16; None for all other images."""
-    if data.startswith(b"\x89PNG") and data[24] != 16 or not data.startswith((b"\x89PNG", b"II", b"MM")):
+    is_deep_png = data.startswith(b"\x89PNG") and data[24] == 16  # the header's byte for the bit depth
+    if not is_deep_png and not data.startswith((b"II", b"MM")):
         return None
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return raw if raw is not None and raw.dtype == np.uint16 else None

@@ -43,7 +43,7 @@ class Chain(Network):
         if normal is None:
             return super().start(model, weights, normal, seed)
         size, _, drafts, filters = weights[0].shape
-        whitening, effective = whiten(normal, size, drafts)
+        whitening, effective = whiten(normal)
         random = np.random.default_rng([seed, 4]).normal(0, GAIN / np.sqrt(effective), (len(whitening), filters))
         features = ops.convert_to_numpy(ops.matmul(whitening, np.asarray(random, np.float32)))
         mean = normal[:-2, -2] / normal[-2, -2] / 255

@@ -28,7 +28,7 @@ def solve_filter(normal, size, drafts):
     return solution[:-1].reshape(size, size, drafts).astype(np.float32), np.float32(solution[-1] / 255)
 
 
-def whiten(normal, size, drafts):
+def whiten(normal):
     """The matrix, float32 (n, n), to coordinates in which the windows are nearly white, and how many coordinates count."""
     n = len(normal) - 2
     count = normal[n, n]
