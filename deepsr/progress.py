@@ -10,7 +10,7 @@ LOG_EVERY = 15  # seconds between two lines in a log
 log = logging.getLogger("deepsr")
 
 
-class _Lines(tqdm):
+class _LoggingBar(tqdm):
     """A tqdm bar that is drawn on a terminal only, and that writes a line into the log every LOG_EVERY seconds."""
 
     def __init__(self, *args, **kwargs):
@@ -32,4 +32,4 @@ class _Lines(tqdm):
 
 def progress(iterable=None, total=None, desc="", unit="it", **kwargs):
     """Wrap `iterable`, or count with `.update(n)`; the terminal and the log show rate, share done and time left."""
-    return _Lines(iterable, total=total, desc=desc, unit=unit, **kwargs)
+    return _LoggingBar(iterable, total=total, desc=desc, unit=unit, **kwargs)

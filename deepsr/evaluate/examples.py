@@ -33,17 +33,17 @@ def choose_examples(gains):
     return {"best": int(best), "worst": int(worst)}
 
 
-def add_to_slices(kept, pictures):
-    """Add a frame's row of pixels to each slice in `kept`, {"slice_hr.png": uint8 (frames, W, 3), ...}, up to SLICE_FRAMES.
+def add_to_slices(examples, pictures):
+    """Add a frame's row of pixels to each slice in `examples`, {"slice_hr.png": uint8 (frames, W, 3), ...}.
 
     pictures: {"hr": uint8 BGR (H, W, 3), "bicubic": ..., "deepsr": ...}.
     """
     for name in SLICED:
-        picture = pictures[name]
-        slice_ = kept.get(f"slice_{name}.png", picture[:0])
+        picture, file = pictures[name], f"slice_{name}.png"
+        slice_ = examples.get(file, picture[:0])
         if len(slice_) < SLICE_FRAMES:
             middle = len(picture) // 2
-            kept[f"slice_{name}.png"] = np.concatenate([slice_, picture[middle : middle + 1]])
+            examples[file] = np.concatenate([slice_, picture[middle : middle + 1]])
 
 
 def write_examples(folder, pictures):

@@ -14,7 +14,7 @@ from deepsr.evaluate import temporal
 METHODS = {"bicubic": "bicubic", "deepsr": "DeepSR", "lanczos": "Lanczos"}  # that enlarge a frame, and their names in titles
 COLOR_SPACES = {"y": "Y", "y_matlab": "Y in MATLAB's range", "rgb": "RGB"}  # see `in_color_space`
 WINDOW, SIGMA = 11, 1.5  # of SSIM, Wang et al., IEEE TIP 2004, section III-B
-STUDIO = np.array([[24966.0, 128553.0, 65481.0]])  # weights of B, G and R in thousandths; ITU-R BT.601, MATLAB's rgb2ycbcr
+LUMA_WEIGHTS = np.array([[24966.0, 128553.0, 65481.0]])  # of B, G and R in thousandths; BT.601, MATLAB's rgb2ycbcr
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def in_color_space(y, bgr, space):
     if space == "y":
         return y
     if space == "y_matlab":
-        weighted = cv2.transform(bgr.astype(np.float64), STUDIO)  # whole numbers, so that halves are rounded up exactly
+        # Whole numbers, so that halves are rounded up exactly.
+        weighted = cv2.transform(bgr.astype(np.float64), LUMA_WEIGHTS)
         return (16 + np.floor((weighted + 127500) / 255000)) / 255
     return bgr / 255.0
 

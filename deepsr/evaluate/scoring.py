@@ -92,7 +92,7 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
         predicted, lr = predict(drafts[frame]), clip.lr(frame)
         return predicted, pictures_of(clip.hr(frame), lr, predicted, settings["scale"], settings["degradation"])
 
-    rows, kept = _resume(checkpoint, made_from)
+    rows, examples = _resume(checkpoint, made_from)
     gains = [row["psnr_deepsr"] - row["psnr_bicubic"] for row in rows]
     before = enlarge(frames[len(rows) - 1])[1] if rows and temporal else None  # a checkpoint does not hold it
     saved = time.monotonic()
@@ -102,17 +102,17 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
         rows.append(scores | (score_motion(pictures, before) if temporal else {}))
         before = pictures
         gains.append(scores["psnr_deepsr"] - scores["psnr_bicubic"])
-        for which, example in choose_examples(gains).items():
-            if example == len(gains) - 1:
-                kept |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
-        add_to_slices(kept, pictures)
+        for which, number in choose_examples(gains).items():
+            if number == len(gains) - 1:
+                examples |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
+        add_to_slices(examples, pictures)
         if time.monotonic() - saved >= SAVE_EVERY:
-            _save(checkpoint, made_from, rows, kept)
+            _save(checkpoint, made_from, rows, examples)
             saved = time.monotonic()
     table = pd.DataFrame({"frame": frames}).join(pd.DataFrame(rows))
     chosen = choose_examples(gains)
     table["example"] = [" ".join(which for which in chosen if chosen[which] == i) for i in range(len(rows))]
-    return table, kept
+    return table, examples
 
 
 def _save(path, made_from, rows, pictures):

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from deepsr.data.frames import members_below
-from deepsr.data.zips import BROKEN, open_zip
+from deepsr.data.zips import ZIP_ERRORS, open_zip
 from deepsr.errors import InputError
 from deepsr.fetch.download import check_space, first_that_works
 from deepsr.fetch.remote import BLOCK, Refused, Remote
@@ -146,7 +146,7 @@ def _fetch(file, archive, members, folder):
             for member in run:
                 try:
                     frame = archive.read(member)
-                except BROKEN as error:
+                except ZIP_ERRORS as error:
                     raise Refused(f"the member {member.filename!r} is damaged ({error})") from error
                 write_file(folder / member.filename.rpartition("/")[2], frame)
                 bar.update(member.compress_size)

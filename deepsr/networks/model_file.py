@@ -8,7 +8,7 @@ from deepsr.errors import InputError
 ROOT = Path(__file__).parents[2]
 REMEDY = "delete it and run again, or give the .onnx file of a network trained by this workflow"
 # The keys that an experiment with a trained network may have; the file decides the others.
-FREE = {"model", "score", "evaluation", "degradation", "allow_overlap"}
+ALLOWED = {"model", "score", "evaluation", "degradation", "allow_overlap"}
 
 
 def load_network(path):
@@ -69,11 +69,11 @@ def with_model(name, experiment, defaults):
 
     Raises InputError as `experiment_of` does, and if the experiment has a key that the file decides.
     """
-    if wrong := sorted(set(experiment) - FREE):
+    if wrong := sorted(set(experiment) - ALLOWED):
         raise InputError(
             f"config: experiments.{name}.{wrong[0]}: {experiment['model']} is trained, and tells network, scale and "
             f"drafts; take {' and '.join(wrong)} out, or model."
         )
-    kept = {key: value for key, value in defaults.items() if key in FREE - {"model"}}
+    kept = {key: value for key, value in defaults.items() if key in ALLOWED - {"model"}}
     own = {key: value for key, value in experiment.items() if key != "model"}
     return experiment_of(experiment["model"]) | kept, own

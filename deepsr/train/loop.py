@@ -72,7 +72,7 @@ class Loop:
         bar = progress(total=self.total, initial=state.step, desc="train", unit="step")
         saved = began = time.monotonic()
         patches = 0  # since `began`
-        for count, batch in ahead(self._load, range(state.step, self.total)):
+        for count, batch in prefetch(self._load, range(state.step, self.total)):
             loss, error, gradient = self.gradient(state.weights, batch)
             if not (np.isfinite(float(loss)) and self.optimizer.update(state, gradient, count)):
                 self._give_up(state, Path(out_model))
@@ -140,7 +140,7 @@ def psnr(error):
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
-def ahead(load, items):
+def prefetch(load, items):
     """Yield the result of `load` for each item. A thread loads the next one while the caller works on one."""
     with ThreadPoolExecutor(1) as thread:
         coming = None

@@ -16,7 +16,7 @@ from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.video.decode import planes, read_frames, read_image
 from deepsr.video.encode import enlarged_size, picture_writer, video_writer
-from deepsr.video.whole import whole_progress
+from deepsr.video.progress import video_progress
 
 
 def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, **encoding):
@@ -36,7 +36,7 @@ def upscale_part(source, plan, part, parts, output, *, scale, degradation, draft
         return
     settings = {"scale": scale, "degradation": degradation, "drafts": drafts}
     lengths = [len(plan.part(each, parts)) for each in range(parts)]
-    step = whole_progress(output, part, lengths, Path(source).name, [plan.sha256, settings, encoding])
+    step = video_progress(output, part, lengths, Path(source).name, [plan.sha256, settings, encoding])
     with atomic(output) as file, step as step, ExitStack() as stack:
         if Path(output).suffix == ".zip":
             write = stack.enter_context(picture_writer(file, plan, size))

@@ -16,7 +16,7 @@ from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
 from deepsr.video.enlarge import enlarged_frames
 
-SAMPLES, SAMPLE = 20, 5  # pieces spread over the video, and frames of each: they tell the size on disk
+PIECES, PIECE_FRAMES = 20, 5  # pieces spread over the video, and frames of each: they tell the size on disk
 KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by default
 WARM_UP = 3  # frames that are not timed
 
@@ -60,8 +60,9 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
 
 def _places(frames, shown):
     """Pieces (ranges of frame numbers) evenly spread over a video. `shown` takes the place of those that overlap with it."""
-    n = min(SAMPLES, frames // (2 * SAMPLE)) or 1
-    pieces = [range(start, min(start + SAMPLE, frames)) for start in (frames * (2 * i + 1) // (2 * n) for i in range(n))]
+    n = min(PIECES, frames // (2 * PIECE_FRAMES)) or 1
+    starts = [frames * (2 * i + 1) // (2 * n) for i in range(n)]
+    pieces = [range(start, min(start + PIECE_FRAMES, frames)) for start in starts]
     return [shown if piece.start < shown.stop and piece.stop > shown.start else piece for piece in pieces]
 
 

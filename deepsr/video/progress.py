@@ -11,7 +11,7 @@ STALE = 600  # seconds after which a part whose count does not change is taken f
 
 
 @contextmanager
-def whole_progress(output, part, lengths, name, settings):
+def video_progress(output, part, lengths, name, settings):
     """Gives a function to call after each enlarged frame of a part. One of the parts at work shows how far all have come.
 
     output: the file that the part is written to; all parts of a video lie in one folder. lengths: frames of each part.
