@@ -240,8 +240,8 @@ def _check_experiment(name, config):
         near = f"{size // scale * scale} or {size // scale * scale + scale}"
         raise InputError(f"config: {key}.patches.size is {size}, which scale {scale} does not divide; choose {near}.")
     _check_start(key, name, config["experiments"])
-    if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
-        raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")
+    if size - 2 * experiment["training"]["border"] < 2:  # the total variation needs neighbours
+        raise InputError(f"config: {key}.training.border leaves less than 2 pixels of a patch; make it smaller.")
 
 
 def _check_start(key, name, experiments):

@@ -74,39 +74,27 @@ def save(path, **arrays):
         np.savez(part, **arrays)
 
 
-def load(path):
-    """The arrays of an npz file as memory maps, {name: array}. NumPy can map an npy file only, so this finds their bytes.
+def open_shard(path):
+    """The training shard at `path`, memory-mapped. NumPy maps npy files only, so the arrays are looked for in the npz file.
 
     Raises InputError if the file is damaged; every byte is checked.
     """
+    arrays = {}
     try:
-        arrays = {}
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
+            if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"{damaged} fails its checksum")
             for info in archive.infolist():
                 with archive.open(info) as member:
                     npy.read_magic(member)
                     shape, fortran, dtype = npy.read_array_header_1_0(member)
-                    if info.compress_type or dtype.hasobject:
+                    if info.compress_type or fortran or dtype.hasobject:
                         raise ValueError(f"{info.filename} cannot be mapped into memory")
                     offset = _data_offset(path, info) + member.tell()
-                order, empty = "F" if fortran else "C", 0 in shape
-                array = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
-                arrays[info.filename.removesuffix(".npy")] = array
-        return arrays
+                arrays[info.filename.removesuffix(".npy")] = np.memmap(path, dtype, "r", offset, shape)
+        return Shard(**arrays)
     except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
-
-
-def open_shard(path):
-    """The training shard at `path`, memory-mapped. Raises InputError if it is damaged."""
-    arrays = load(path)
-    try:
-        return Shard(arrays["drafts"], arrays["target"], arrays["validation"])
-    except KeyError as error:
-        raise InputError(f"{path}: has no array {error}; delete it and run again.") from error
 
 
 def _data_offset(path, info):

@@ -36,17 +36,13 @@ def choose(pool, settings):
     """Indices of the patches to train on, and of those to validate on, both ascending.
 
     At most VALIDATION_PATCHES are validated on, spread evenly over the pool and so over the clips. Raises InputError if
-    there are too few patches, or if the border leaves too little of them.
+    there are too few patches.
     """
     training, validation = np.flatnonzero(~pool.validation), np.flatnonzero(pool.validation)
     if not len(training):
         raise InputError("the training clips hold only validation patches; set patches.validation_frames to less.")
     if not len(validation):
         raise InputError("the training clips hold no validation patches; set patches.validation_frames to 1 or more.")
-    if pool.shape[1] - 2 * settings.border < 2:  # the total variation needs neighbours
-        raise InputError(
-            f"training.border: {settings.border} leaves too little of patches of {pool.shape[1]} pixels; choose less."
-        )
     if settings.patches is not None:
         if settings.patches > len(training):
             raise InputError(
