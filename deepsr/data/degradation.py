@@ -36,7 +36,7 @@ class Shrinking(NamedTuple):
 def degrade(hr, scale, kind):
     """LR frame of an HR frame: uint8 (H, W) or (H, W, 3), sides divisible by `scale` -> uint8 (H/scale, W/scale[, 3]).
 
-    kind: in all functions here, the name of a Shrinking in DEGRADATIONS. Raises ValueError for another name.
+    kind: in all functions here, the name of a Shrinking in DEGRADATIONS.
     """
     return _in_8_bits(shrink, hr, scale, kind)
 
@@ -51,17 +51,17 @@ def shrink(image, scale, kind):
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise ValueError(f"sides {height}x{width} are not divisible by the scale {scale}")
-    return _named(kind).shrink(image, scale)
+    return DEGRADATIONS[kind].shrink(image, scale)
 
 
 def enlarge(image, scale, kind):
     """`upscale` without rounding: float32 (h, w[, 3]) -> float32 (h*scale, w*scale[, 3])."""
-    return _named(kind).enlarge(image, scale)
+    return DEGRADATIONS[kind].enlarge(image, scale)
 
 
 def lanczos(lr, scale, kind):
     """Lanczos-3 enlargement, a second baseline: uint8 (h, w[, 3]) -> uint8 (h*scale, w*scale[, 3])."""
-    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos", _named(kind).keeps_corner))
+    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos", DEGRADATIONS[kind].keeps_corner))
 
 
 def interpolate(image, scale, name, keeps_corner=False):
@@ -126,15 +126,9 @@ def _enlarge_opencv(image, scale):
     return cv2.resize(image, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC)
 
 
-def _named(kind):
-    if kind not in SHRINKING:
-        raise ValueError(f"unknown degradation {kind!r}; known: {', '.join(SHRINKING)}")
-    return DEGRADATIONS[kind]
-
-
 def _in_8_bits(function, image, scale, kind):
     """`shrink` or `enlarge` of a uint8 image, rounded to uint8."""
-    if _named(kind).takes_uint8:
+    if DEGRADATIONS[kind].takes_uint8:
         return function(image, scale, kind)
     return to_uint8(function(image.astype(np.float32), scale, kind))
 

@@ -39,13 +39,11 @@ def _estimator(method, alpha):
         dis.setVariationalRefinementIterations(3)
         dis.setVariationalRefinementAlpha(alpha)
         return dis
-    if method == "tvl1":
-        if not hasattr(cv2, "optflow"):
-            raise InputError("flow method tvl1 needs opencv-contrib-python-headless; install it or use dis.")
-        tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
-        tvl1.setLambda(alpha)
-        return tvl1
-    raise ValueError(f"unknown flow method {method!r}")
+    if not hasattr(cv2, "optflow"):
+        raise InputError("flow method tvl1 needs opencv-contrib-python-headless; install it or use dis.")
+    tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
+    tvl1.setLambda(alpha)
+    return tvl1
 
 
 def consistency(forward, backward, tolerance=TOLERANCE):

@@ -36,7 +36,7 @@ class Predictor(tiles.Predictor):
         self._tile = _tile_size(*self._head, megabytes)
         return _tile_graph(*self._head, *self._tile)
 
-    def _frame(self, drafts):
+    def __call__(self, drafts):
         halo = self._head[0].kernel.shape[0] // 2
         size = self._head[2].kernel.shape[0]
         height, width = drafts.shape[1:]

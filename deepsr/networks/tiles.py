@@ -74,18 +74,7 @@ class Predictor:
         return False
 
     def __call__(self, drafts):
-        """The network's output, float32 (H, W), unclipped, on `drafts` / 255; drafts: uint8 (n_drafts, H, W).
-
-        Raises ValueError for drafts of another type or number, or of a size that the network does not take.
-        """
-        if drafts.ndim != 3 or len(drafts) != self.n_drafts or drafts.dtype != np.uint8:
-            raise ValueError(f"expected uint8 ({self.n_drafts}, H, W), got {drafts.dtype} {drafts.shape}")
-        if any(side % self.grid for side in drafts.shape[1:]):
-            raise ValueError(f"expected sides that are multiples of {self.grid}, got {drafts.shape[1:]}")
-        return self._frame(drafts)
-
-    def _frame(self, drafts):
-        """The output of the whole frame from its tiles."""
+        """The network's output, float32 (H, W), not clipped, for drafts, uint8 (n_drafts, H, W)."""
         frame = np.empty(drafts.shape[1:], np.float32)
         steps = [_equal_tiles(length, self.side, self.grid) for length in frame.shape]
 
