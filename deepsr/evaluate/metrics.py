@@ -21,8 +21,8 @@ LUMA_WEIGHTS = np.array([[24966.0, 128553.0, 65481.0]])  # of B, G and R in thou
 class Metric:
     """How a metric is computed and shown.
 
-    function: (a, b, border) -> float, for two float images of one shape, (H, W) or (H, W, 3), with values 0..1, of which
-    `border` pixels are cut off at each side; title, unit ("" if there is none) and form (a number format): for tables and
+    function: (a, b, border) -> float, for two float images of one shape, (H, W) or (H, W, 3), with values 0..1; `border`
+    pixels at each side do not count; title, unit ("" if there is none) and form (a number format): for tables and
     figures; better: "higher" or "lower"; temporal: whether it is computed from each frame and the one before it, by a
     function of other arguments (deepsr.evaluate.temporal), and only where `evaluation: temporal` asks for it.
     """

@@ -82,7 +82,7 @@ def with_means(rows):
 
     The rows of an experiment and a data set are followed by the mean over their clips. Where an experiment has several
     seeds, all scores are means over its trainings (`run`), and gain_std is the standard deviation of their gains (of a
-    sample, hence n - 1).
+    sample, with n - 1).
     """
     clips = pd.DataFrame(rows)
     clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]

@@ -25,7 +25,7 @@ class Predictor(tiles.Predictor):
     """See `deepsr.networks.tiles.Predictor`. Tiles here have ROWS rows, and as many columns as their memory allows."""
 
     cpu_tile_mb = 6  # a tile's values in all layers stay in the processor's cache
-    gpu_tile_mb = 64  # few and large operations, of which any GPU has room for some at a time
+    gpu_tile_mb = 64  # so that operations are few and large, and every GPU has room for some at a time
     grid = side = 1  # frames may have any size, since they are padded to whole tiles
 
     def _prepare(self, model):

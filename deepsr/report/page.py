@@ -19,7 +19,7 @@ USED = re.compile(r"took ([\d.]+) s, used ([\d.]+) s of CPU and at most (\d+) MB
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
 BARS = (
     "Bars start at 0; behind each stands the value, and then its difference to bicubic's. Experiments stand together if "
-    "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
+    "they share the degradation, and so the bicubic frame that they are compared with. Hatched bars on a tinted ground are "
     "oracles: they see the ground truth."
 )
 STEADINESS = (
@@ -29,8 +29,8 @@ STEADINESS = (
 CHARTS = {  # title and caption; they come after the charts of the metrics
     "gain": (
         "Gain over bicubic",
-        "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
-        "resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin black bar is the "
+        "This is the mean over the frames with its 95% confidence interval, by a circular block bootstrap over a clip's "
+        "frames with 10,000 resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin black bar is the "
         "standard deviation over an experiment's seeds, if it has several. Oracles have an axis of their own.",
     ),
     "frames": (
@@ -40,12 +40,12 @@ CHARTS = {  # title and caption; they come after the charts of the metrics
     ),
     "degradations": (
         "Gain on each degradation",
-        "Mean gain over bicubic on each data set. They differ in how their LR frames came about (see the table), and so do "
-        "the bicubic frames that the networks are compared with.",
+        "This is the mean gain over bicubic on each data set. The data sets differ in how their LR frames were made (see the "
+        "table), and so do the bicubic frames that the networks are compared with.",
     ),
     "training": (
         "Training",
-        "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
+        "On the left is the loss, on the right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
         "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
     ),
     "speed": (
@@ -55,15 +55,15 @@ CHARTS = {  # title and caption; they come after the charts of the metrics
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
-        "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
-        "how much gain.",
+        "There is a network for each standard deviation of the Gaussian that blurs the ground truth. The curve shows how much "
+        "of the ground truth must leak for how much gain.",
     ),
 }
 CROPS = (
-    "Above, the clip's frame with the largest gain, and in it the window where DeepSR gains most; below, the frame with the "
-    "least gain, and in it the window where it gains least (among the half of the windows where bicubic errs most, since in "
-    "flat areas nothing can be seen). Under each picture the PSNR of Y in the window. Bright spots in the error maps are "
-    "errors; both maps have one scale."
+    "Above is the clip's frame with the largest gain, and in it the window where DeepSR gains most. Below is the frame with "
+    "the least gain, and in it the window where DeepSR gains least, among the half of the windows where bicubic errs most, "
+    "since in flat areas nothing can be seen. Under each picture stands the PSNR of Y in the window. Bright spots in the "
+    "error maps are errors; both maps have the same scale."
 )
 FLICKER = (
     "The row of pixels in the middle of the frame, one line for each frame: time runs down. What stands still is upright, "
