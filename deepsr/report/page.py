@@ -30,8 +30,9 @@ CHARTS = {  # title and caption; they come after the charts of the metrics
     "gain": (
         "Gain over bicubic",
         "This is the mean over the frames with its 95% confidence interval, by a circular block bootstrap over a clip's "
-        "frames with 10,000 resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin "
-        "black bar is the standard deviation over an experiment's seeds, if it has several. Oracles have an axis of their own.",
+        "frames with 10,000 resamples. It says how sure the mean is for these clips; other footage may differ by more. A "
+        "thin black bar is the standard deviation over an experiment's seeds, if it has several. Oracles have an axis of "
+        "their own.",
     ),
     "frames": (
         "PSNR along the frames",
@@ -45,8 +46,8 @@ CHARTS = {  # title and caption; they come after the charts of the metrics
     ),
     "training": (
         "Training",
-        "On the left is the loss, on the right the PSNR of frames held out of training. The dotted line is the start: the "
-        "closed-form linear filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
+        "On the left is the loss, on the right the PSNR of frames held out of training. The dotted line is the start, which "
+        "is the closed-form linear filter if there is a warm start. The circle is the best step, whose weights were kept.",
     ),
     "speed": (
         "Gain over time per frame",
@@ -66,8 +67,8 @@ CROPS = (
     "error maps are errors; both maps have the same scale."
 )
 FLICKER = (
-    "These are the row of pixels in the middle of the frame, one line for each frame: time runs down. What stands still is "
-    "upright, what moves is slanted, and what flickers is striped across."
+    "Each picture is the row of pixels in the middle of the frame, one line for each frame: time runs down. What stands "
+    "still is upright, what moves is slanted, and what flickers is striped across."
 )
 
 
