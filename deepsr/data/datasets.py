@@ -238,8 +238,8 @@ class Reds(DataSet):
 
     def location(self, clip):
         part, number = clip.split("_")
-        lr = {"lr": self._place(f"{part}_sharp_bicubic", number)} if self.has_lr else {}
-        return {**self._place(f"{part}_sharp", number), "frames": reds.FRAMES, **lr}
+        location = {**self._place(f"{part}_sharp", number), "frames": reds.FRAMES}
+        return location | ({"lr": self._place(f"{part}_sharp_bicubic", number)} if self.has_lr else {})
 
     def user_paths(self, clip):
         return _containers(self.location(clip)) if "path" in self.keys else []
