@@ -7,7 +7,7 @@ import yaml
 from deepsr.settings import load_schema
 
 HERE = Path(__file__).parent
-MARKER = "The keys, written by `python -m config.describe` from the schema:\n"
+MARKER = "`python -m config.describe` writes this list of the keys from the schema:\n"
 
 
 def rows(schema, node, path=""):

@@ -4,5 +4,5 @@ import os
 
 
 def cpus():
-    """Number of CPUs that this process may run on; all of the machine's where the system does not tell (macOS)."""
+    """The number of CPUs that this process may run on, or of all CPUs where the system does not tell it (macOS)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

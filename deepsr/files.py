@@ -16,8 +16,9 @@ UNWRITABLE = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 def atomic(path):
     """Give a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The temporary name keeps the suffix, since image, video and model writers choose the format by it. What a process that
-    was killed has left of the same file is removed. Raises InputError if the disk is full or the folder cannot be written.
+    The temporary name keeps the suffix, since image, video and model writers choose the format by it. Temporary files that
+    killed processes have left of the same file are removed. Raises InputError if the disk is full or the folder cannot be
+    written.
     """
     path = Path(path)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
@@ -44,7 +45,7 @@ def write_file(path, content):
 
 @contextmanager
 def writing(path):
-    """Make the folder of the file `path`; an error of the disk while it is written becomes an InputError."""
+    """Make the folder of the file `path`. An error of the disk within the block becomes an InputError."""
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         yield

@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent
 def fingerprint(script, *modules):
     """Fingerprints of a script and of all deepsr modules that it imports, directly or through each other: {name: hash}.
 
-    modules: what the script also imports, by a name that it is told, such as "deepsr.networks.fast".
-    Modules are named without the leading "deepsr.", as in "drafts.flow"; a package's own code stands under its name, the
-    script under its file's. Raises ValueError for a relative import, which is not followed.
+    modules: further modules, which the script imports by a name that a setting gives, such as "deepsr.networks.fast".
+    In the result, modules are named without the leading "deepsr.", as in "drafts.flow", and the script by its file's name.
+    Raises ValueError for a relative import, which is not followed.
     """
     script = Path(script)
     found, waiting = {script.name: _hash(script)}, _imports(script) | _inside(modules)

@@ -29,8 +29,8 @@ def check_clip_name(name, key):
 def check_file_name(name, kind, key):
     """Raise InputError unless the name of a `kind` of file or folder is safe in a path and in a scheduler's commands.
 
-    Letters of all languages and spaces are allowed. Snakemake puts names into the commands that submit its jobs, in which
-    quotes and commas end them; SLURM reads a percent sign in the path of a log as a variable.
+    Letters of all languages and spaces are allowed. Snakemake writes names into the commands that submit its jobs, where a
+    quote or a comma would end the name. SLURM takes a percent sign in the path of a log for the beginning of a variable.
     """
     unsafe = r"[\x00-\x1f\x7f/\\{}<>*?\[\]$'\"`,;#&|%\ud800-\udfff]"  # the last are bytes that are not UTF-8
     if not name or name != name.strip() or name.startswith((".", "-")) or re.search(unsafe, name):

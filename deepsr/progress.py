@@ -10,13 +10,12 @@ LOG_EVERY = 15  # seconds between two lines in a log
 log = logging.getLogger("deepsr")
 
 
-class _Lines(tqdm):
-    """tqdm whose display is a line in the log: always in the job's log, as a bar on a terminal only."""
+class _LoggingBar(tqdm):
+    """A tqdm bar that is drawn on a terminal only, and that writes a line into the log every LOG_EVERY seconds."""
 
     def __init__(self, *args, **kwargs):
         self._logged = time.monotonic()
-        terminal = sys.stderr.isatty()
-        super().__init__(*args, file=sys.stderr, disable=None if terminal else False, leave=False, **kwargs)
+        super().__init__(*args, file=sys.stderr, leave=False, dynamic_ncols=True, **kwargs)
 
     def display(self, msg=None, pos=None):
         if sys.stderr.isatty():
@@ -32,5 +31,5 @@ class _Lines(tqdm):
 
 
 def progress(iterable=None, total=None, desc="", unit="it", **kwargs):
-    """Wrap `iterable` (or count with `.update(n)`): rate, share done and time left, on the terminal or in the log."""
-    return _Lines(iterable, total=total, desc=desc, unit=unit, dynamic_ncols=True, **kwargs)
+    """Wrap `iterable`, or count with `.update(n)`; the terminal and the log show rate, share done and time left."""
+    return _LoggingBar(iterable, total=total, desc=desc, unit=unit, **kwargs)

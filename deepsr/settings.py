@@ -38,9 +38,8 @@ def load_yaml(path):
 
 
 def load_schema(path):
-    """The JSON schema of the config, in which `registry: package.NAMES` has become the enum of these names.
-
-    NAMES is a dictionary or a list; so what is added to it is allowed in the config at once.
+    """The JSON schema of the config. Where the file says `registry: module.NAMES`, the names in that dictionary or list
+    become the allowed values, so that the config allows what is added there.
     """
 
     def filled(node):
@@ -58,9 +57,9 @@ def load_schema(path):
 
 
 def complete(config, schema):
-    """The config with all defaults, and with each experiment on its own feet: name -> settings.
+    """The config with all defaults filled in, so that each experiment has all of its settings.
 
-    Raises InputError for an unknown key, a wrong type or value, and what the schema cannot say.
+    Raises InputError for an unknown key, a wrong type or value, and for errors that the schema cannot express.
     """
     _check(config, schema)
     config = copy.deepcopy(config)
@@ -77,12 +76,12 @@ def complete(config, schema):
         if "degradation" in dataset:
             dataset["degradation"] = check_chain(dataset["degradation"], f"datasets.{name}.degradation")
         if "evaluation" in dataset:
-            dataset["evaluation"] = _spelled_out(dataset["evaluation"])
+            dataset["evaluation"] = _expand_protocol(dataset["evaluation"])
     for name, experiment in config["experiments"].items():
         check_name(name, f"config: experiments.{name}")
         base, own = with_model(name, experiment, defaults) if experiment.get("model") else (defaults, experiment)
         experiment = _overlay(base, own)
-        experiment["evaluation"] = _spelled_out(experiment.get("evaluation", {}))
+        experiment["evaluation"] = _expand_protocol(experiment.get("evaluation", {}))
         given = experiment.get("drafts", {})
         experiment = _with_defaults(experiment, definitions["experiment"], definitions)
         check_modules(experiment)
@@ -100,12 +99,12 @@ def complete(config, schema):
 
 
 def repeats(experiments):
-    """The trainings beside the first of each experiment: {NAME_seedSEED: (NAME, SEED)} for all its seeds but the first."""
+    """The further trainings of experiments with several seeds: {NAME_seedSEED: (NAME, SEED)} for all seeds but the first."""
     return {f"{name}_seed{seed}": (name, seed) for name, each in experiments.items() for seed in each["seeds"][1:]}
 
 
 def _overlay(base, extra):
-    """`extra` over `base`; nested mappings are merged, but for drafts, which are one choice."""
+    """`base`, changed by the keys of `extra`. Nested mappings are merged, except drafts, which are one choice."""
     merged = copy.deepcopy(base)
     for key, value in extra.items():
         if isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "drafts":
@@ -114,13 +113,14 @@ def _overlay(base, extra):
     return merged
 
 
-def _spelled_out(evaluation):
-    """What a named protocol stands for; keys that are given beside it take the place of its own."""
-    named = {key: value for key, value in evaluation.items() if key != "protocol"}
-    return PROTOCOLS.get(evaluation.get("protocol"), {}) | named
+def _expand_protocol(evaluation):
+    """The evaluation with the values of the protocol that it names, unless it gives a value of its own."""
+    own = {key: value for key, value in evaluation.items() if key != "protocol"}
+    return PROTOCOLS.get(evaluation.get("protocol"), {}) | own
 
 
 def _with_defaults(value, schema, definitions):
+    """The value with the schema's default for each key that is missing, in nested mappings and lists, too."""
     schema = _resolve(schema, definitions)
     if isinstance(value, list):
         return [_with_defaults(item, schema.get("items", {}), definitions) for item in value]
@@ -143,24 +143,26 @@ def _of_kind(drafts, given):
 
 
 def _resolve(node, definitions):
+    """A node of the schema, with the definition that its $ref names copied into it."""
     return {**definitions[node["$ref"].rsplit("/", 1)[1]], **node} if "$ref" in node else node
 
 
 def _check(config, schema):
+    """Raise InputError, in one sentence, for the error that says most about what does not fit the schema."""
     error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(config))
     if error is None:
         return
     path = ".".join(map(str, error.absolute_path))
-    subject = f"config: {path}" if path else "config"
+    subject, parent = (f"config: {path}", f"config: {path}.") if path else ("config", "config: ")
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
         close = difflib.get_close_matches(str(unknown), known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}."
-        raise InputError(f"config: {path + '.' if path else ''}{unknown} is not a known key; {hint}")
+        raise InputError(f"{parent}{unknown} is not a known key; {hint}")
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        raise InputError(f"config: {path + '.' if path else ''}{missing} is missing; add it (config/README.md).")
+        raise InputError(f"{parent}{missing} is missing; add it (config/README.md).")
     if error.validator == "enum":
         allowed = ", ".join(map(str, error.validator_value))
         hint = _TEXT_OF_THE_COMMAND_LINE if error.instance in map(str, error.validator_value) else ""
@@ -220,8 +222,9 @@ def _check_experiment(name, config):
             if dataset not in config["datasets"]:
                 known = ", ".join(config["datasets"])
                 raise InputError(f"config: {key}.{role} names the data set {dataset!r}; known are {known}.")
-    degradations = [config["datasets"][name].get("degradation", experiment["degradation"]) for name in experiment["train"]]
-    if len(ways := sorted(set(map(shrinking, degradations)))) > 1:
+    trained_on = [config["datasets"][dataset] for dataset in experiment["train"]]
+    ways = sorted({shrinking(dataset.get("degradation", experiment["degradation"])) for dataset in trained_on})
+    if len(ways) > 1:
         raise InputError(f"config: {key}.train: its data sets are made small by {' and '.join(ways)}; choose one way.")
     drafts, scale = experiment["drafts"], experiment["scale"]
     kind, given = draft_kind(drafts["kind"]), set(drafts) - {"kind"}
@@ -231,7 +234,7 @@ def _check_experiment(name, config):
             f"config: {key}.drafts of kind {drafts['kind']} take {' and '.join(known) or 'no other key'}; "
             f"add or remove {', '.join(sorted(wrong))}."
         )
-    for setting in [*drafts.get("settings", ()), *filter(None, [drafts.get("recurrence")])]:
+    for setting in drafts.get("settings", []) + ([drafts["recurrence"]] if "recurrence" in drafts else []):
         alpha = setting["alpha"]
         if setting["flow"] == "farneback" and (not 1 <= alpha <= 255 or alpha != int(alpha)):
             raise InputError(f"config: {key}.drafts: alpha of farneback is its window in pixels, 1 to 255, but is {alpha}.")
@@ -240,12 +243,15 @@ def _check_experiment(name, config):
         near = f"{size // scale * scale} or {size // scale * scale + scale}"
         raise InputError(f"config: {key}.patches.size is {size}, which scale {scale} does not divide; choose {near}.")
     _check_start(key, name, config["experiments"])
-    if experiment["patches"]["size"] <= 2 * experiment["training"]["border"]:
-        raise InputError(f"config: {key}.training.border leaves nothing of a patch; make it less than half of patches.size.")
+    if size - 2 * experiment["training"]["border"] < 2:  # the total variation needs neighbours
+        raise InputError(f"config: {key}.training.border leaves less than 2 pixels of a patch; make it smaller.")
 
 
 def _check_start(key, name, experiments):
-    """The start must be there at once: Snakemake takes an older network for a source file if it cannot be made again."""
+    """Raise InputError for a start that is not there or leads back to itself.
+
+    It is looked for now, since Snakemake would take an older network for a source file if no rule can make it again.
+    """
     start, chain = experiments[name].get("start"), [name]
     if start and start not in experiments and not Path(start).is_file():
         close = difflib.get_close_matches(start, experiments, 1)
@@ -261,7 +267,7 @@ def _check_start(key, name, experiments):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping with one key twice, where YAML keeps the last without a word."""
+    """A YAML loader that refuses a mapping with one key twice; the usual one silently keeps the last."""
 
     def compose_mapping_node(self, anchor):
         node, found = super().compose_mapping_node(anchor), set()

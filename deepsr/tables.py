@@ -7,7 +7,7 @@ from deepsr.files import atomic
 
 
 def write_table(table, path, digits=None):
-    """Write a DataFrame as `read_table` reads it; digits: after the point, None for all."""
+    """Write a DataFrame as `read_table` reads it, with this number of digits after the point, or all of them if None."""
     with atomic(path) as part:
         table.to_csv(part, index=False, float_format=digits and f"%.{digits}f")
 
@@ -15,13 +15,12 @@ def write_table(table, path, digits=None):
 def read_table(path, columns, text=()):
     """The table at `path` as a DataFrame. Raises InputError if it is damaged.
 
-    columns: columns of whole numbers that it must have; text: columns that stay text, "NA" and "007" too. A table whose
-    last line does not end was cut off.
+    columns: columns of whole numbers that it must have; text: columns that stay text, even "NA" and "007".
     """
     as_text = {"dtype": dict.fromkeys(text, str), "keep_default_na": False, "na_values": [""]} if text else {}
     try:
         with open(path, "rb") as file:
-            whole = file.read().endswith(b"\n")
+            whole = file.read().endswith(b"\n")  # otherwise the table was cut off
         table = pd.read_csv(path, **as_text)
         if not whole or not len(table) or any(table[column].dtype.kind != "i" for column in columns):
             raise ValueError("cells are missing or are no numbers")

@@ -6,7 +6,7 @@ Makes: results/clips/{dataset}/{clip}.json   what the clip's frames are: where, 
        results/frames/demo/{clip}.zip        the frames of a demo clip, as PNG files
        data/reds/{zip}.zip                   an archive of REDS, which is read in place, or a single clip of it
        results/degraded/{degraded}/{dataset}/{clip}.zip    the LR frames of a clip, where noise or a codec makes them
-       results/degraded/{degraded}/{dataset}/{clip}.json   the clip with these LR frames: takes the place of the first file
+       results/degraded/{degraded}/{dataset}/{clip}.json   the first file's facts, with these LR frames
        results/lr/{dataset}_x{scale}/{clip}.csv   how far given LR frames are from our own
 """
 
@@ -45,8 +45,8 @@ rule extract_frames:
 
 
 rule fetch_reds:
-    """An archive of REDS, or one clip of it without the rest. What has arrived stays beside it in a .part file or folder, and
-    the next run goes on from there.
+    """An archive of REDS, or a single clip of it. What has arrived stays beside it in a .part file or folder, from which the
+    next run goes on.
     """
     output:
         zip="data/reds/{zip}.zip",
@@ -64,10 +64,10 @@ rule fetch_reds:
 
 
 rule index_clip:
-    """What a clip consists of. Everything downstream takes this small file as its input, and re-runs only if it changes."""
+    """What a clip consists of. All later jobs take this small file as their input, and run again only if it changes."""
     input:
         extracted=lambda wildcards: DATASETS[wildcards.dataset].extracted(wildcards.clip),
-        # Checked when it was fetched; that its time has changed is no reason to do all again.
+        # It was checked when it was fetched. A changed time is no reason to do everything again.
         fetched=ancient(lambda wildcards: DATASETS[wildcards.dataset].fetched(wildcards.clip)),
     output:
         index="results/clips/{dataset}/{clip}.json",
@@ -84,7 +84,7 @@ rule index_clip:
 
 
 rule degrade_clip:
-    """The LR frames of a whole clip, after steps that cannot be done frame by frame when they are read."""
+    """The LR frames of a whole clip after noise or a codec, which cannot be applied to single frames when they are read."""
     input:
         index="results/clips/{dataset}/{clip}.json",
         zips=ancient(lambda wildcards: DATASETS[wildcards.dataset].zips(wildcards.clip)),
@@ -110,9 +110,9 @@ rule degrade_clip:
 
 
 rule compare_lr:
-    """Given LR frames beside our own degradations of the HR frames: PSNR in dB in RGB, and the largest difference of 255.
-
-    Made only when asked for, as results/lr/reds_x4/val_000.csv."""
+    """Given LR frames compared with our own degradations of the HR frames: PSNR in dB in RGB, and the largest difference in
+    grey levels. It is made only when asked for, as results/lr/reds_x4/val_000.csv.
+    """
     input:
         index="results/clips/{dataset}/{clip}.json",
         zips=ancient(lambda wildcards: DATASETS[wildcards.dataset].zips(wildcards.clip)),

@@ -1,5 +1,5 @@
 """
-Which LR frames an experiment sees of a clip: those of a chain of degradations that ends with noise or a codec are files.
+Which LR frames of a clip an experiment sees. If noise or a codec belongs to their degradation, they are in files.
 
 Needs: EXPERIMENTS, DATASETS.
 Makes: CHAINS, and functions that tell the rules of the other files which files they read.
@@ -7,13 +7,13 @@ Makes: CHAINS, and functions that tell the rules of the other files which files 
 
 
 def degraded_chain(experiment, dataset, clip, role):
-    """How a clip's LR frames come about, with a number in the place of each range. role: train or test."""
+    """How a clip's LR frames are made, with a number in the place of each range. role: train or test."""
     degradation = chain_of(experiment, dataset)
     return chains.draw(degradation, f"{config['seed']} {clip}") if role == "train" else chains.middle(degradation)
 
 
 def degraded_path(experiment, dataset, clip, role):
-    """Path in results/degraded of a clip's LR frames, without suffix; None if they are given, or made when they are read."""
+    """The path in results/degraded of a clip's LR frames, without suffix, or None if they are given or made when read."""
     degradation, scale = degraded_chain(experiment, dataset, clip, role), experiment["scale"]
     if not chains.steps_after(degradation):
         return None
@@ -22,7 +22,7 @@ def degraded_path(experiment, dataset, clip, role):
 
 
 def clip_index(experiment, dataset, clip, role):
-    """The file that tells what HR and LR frames of a clip an experiment sees."""
+    """The index of a clip with the HR and LR frames that an experiment sees."""
     return f"{degraded_path(experiment, dataset, clip, role) or f'results/clips/{dataset}/{clip}'}.json"
 
 

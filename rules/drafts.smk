@@ -8,7 +8,7 @@ Makes: results/patches/{dataset}/{patches}/{clip}.csv   which patches: frame, to
 
 
 rule choose_patches:
-    """Random patches of a clip, the same for every experiment that trains on patches of this size and number."""
+    """Random patches of a clip. Experiments with the same scale and settings of patches share them."""
     input:
         index="results/clips/{dataset}/{clip}.json",
     output:

@@ -1,9 +1,9 @@
 """
-Scores, one job per experiment and clip, and the table.
+Scores, in a job for each experiment and clip, and the table.
 
 Needs: results/experiments/{experiment}/model.onnx, results/clips/{dataset}/{clip}.json
 Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and SSIM of every frame
-       results/experiments/{experiment}/{dataset}/{clip}/{example}.png   its frames with the largest and least gain, and a row of pixels over time
+       results/experiments/{experiment}/{dataset}/{clip}/{example}.png   pictures of the clip (deepsr.evaluate.examples)
        results/psnr.csv
        results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
@@ -11,12 +11,14 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
 from deepsr.drafts.ensemble import label
 from deepsr.evaluate.examples import EXAMPLES
 
-CLIPS = scored_by(EXPERIMENTS)
-RUNS = scored_by([*EXPERIMENTS, *REPEATS])
-RUN_SCORES = [f"results/experiments/{run}/{dataset}/{clip}.csv" for run, dataset, clip in RUNS]
-ROWS = [
-    {
-        "experiment": REPEATS.get(run, (run,))[0],
+
+def row_of(run, dataset, clip):
+    """What the table says of a scored clip, besides its scores. run: an experiment or a repeat of one."""
+    name, _ = REPEATS.get(run, (run, None))
+    experiment = EXPERIMENTS[name]
+    degradation = chains.text(degraded_chain(experiment, dataset, clip, "test"))
+    return {
+        "experiment": name,
         "run": run,
         "dataset": dataset,
         "sequence": clip,
@@ -24,27 +26,25 @@ ROWS = [
         "drafts": label(experiment["drafts"]),
         "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
         "evaluation": evaluation_of(experiment, dataset),
-        "degradation": ("given ({})" if DATASETS[dataset].has_lr else "{}").format(
-            chains.text(degraded_chain(experiment, dataset, clip, "test"))
-        ),
+        "degradation": f"given ({degradation})" if DATASETS[dataset].has_lr else degradation,
     }
-    for run, dataset, clip in RUNS
-    for experiment in [EXPERIMENTS[REPEATS.get(run, (run,))[0]]]
-]
+
+
+CLIPS = scored_by(EXPERIMENTS)
+RUNS = scored_by([*EXPERIMENTS, *REPEATS])
+RUN_SCORES = [f"results/experiments/{run}/{dataset}/{clip}.csv" for run, dataset, clip in RUNS]
+ROWS = [row_of(*run) for run in RUNS]
 TRAINED_ON = {
     name: [] if experiment["allow_overlap"] else training_clips(name, EXPERIMENTS, DATASETS)
     for name, experiment in EXPERIMENTS.items()
 }
-SEEN = {  # {experiment: {clip: hash of its frames}} of trained networks' files
+SEEN = {  # {experiment: {clip: hash of its frames}}: what the networks of .onnx files were trained on
     name: experiment["clips"]
     for name, experiment in EXPERIMENTS.items()
     if experiment["model"] and not experiment["allow_overlap"]
 }
-USED = list(
-    dict.fromkeys(
-        [used for name in EXPERIMENTS for used in training_clips(name, EXPERIMENTS, DATASETS)] + [clip[1:] for clip in CLIPS]
-    )
-)  # (data set, clip) of all clips that are trained on or scored
+TRAINING_CLIPS = [clip for name in EXPERIMENTS for clip in training_clips(name, EXPERIMENTS, DATASETS)]
+USED = list(dict.fromkeys(TRAINING_CLIPS + [clip[1:] for clip in CLIPS]))  # (data set, clip), each once
 FIRST_SCORED = {
     name: (experiment["score"][0], DATASETS[experiment["score"][0]].test[0]) for name, experiment in EXPERIMENTS.items()
 }
@@ -104,8 +104,8 @@ rule collect_psnr:
 
 
 rule measure_speed:
-    """Seconds per frame and multiply-adds per pixel of each experiment, in a table of its own since they are never the same
-    twice. It waits for the table of scores: what else is at work then is small.
+    """Seconds per frame and multiply-adds per pixel of each experiment, in a table of its own since no run gives the same
+    times twice. It waits for the table of scores, since only small jobs are at work then.
     """
     input:
         models=[model_of(experiment) for experiment in EXPERIMENTS],

@@ -29,7 +29,7 @@ def tell_results():
 
 
 def show_failures():
-    """Print how the log of each job ends that this run has begun and not finished; scripts/job.py writes the logs."""
+    """For each job that this run has begun and not finished, print how its log ends. scripts/job.py writes the logs."""
     for log in sorted(filter(os.path.exists, snakemake_internals.planned_files(workflow, "log"))):
         lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
         if os.path.getmtime(log) >= STARTED and not (lines and re.search("used .* s of CPU", lines[-1])):
@@ -38,9 +38,7 @@ def show_failures():
 
 
 def write_incomplete_table():
-    """Write the scores that there are. Those that an earlier run left behind do not count where this run would have made
-    them anew.
-    """
+    """Write the scores that there are, without those of an earlier run that this run would have made anew."""
     waiting = snakemake_internals.planned_files(workflow, "output")
     paths = [None if path in waiting else path for path in rules.collect_psnr.input.scores]
     if "results/psnr.csv" not in waiting or None not in paths:

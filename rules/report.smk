@@ -2,7 +2,7 @@
 What people look at: figures, a report page, and where the numbers come from.
 
 Needs: results/psnr.csv and the scores, pictures, histories and indexes behind it
-Makes: results/figures/{figure}.png, .svg                           psnr, ssim, gain, frames, training; degradations and sweep if there are some
+Makes: results/figures/{chart}.png, .svg                            charts of all experiments
        results/figures/crops/{experiment}/{dataset}/{clip}.png, .svg  zoomed crops of the best and the worst frame
        results/figures/flicker/{dataset}/{clip}.png, .svg  a row of pixels over time
        results/provenance.json   config, code, packages, machine and data behind the table
@@ -18,19 +18,20 @@ RUN_CLIPS = [[row[key] for key in ("experiment", "dataset", "sequence")] for row
 PUBLISHED = text_digest("published.csv")
 SCORED_CLIPS = list(dict.fromkeys((dataset, clip) for _, dataset, clip in CLIPS))
 CROPS = scored("results/figures/crops/{experiment}/{dataset}/{clip}.png")
-# Experiments whose only draft is one Gaussian: three of them make a curve over its standard deviation.
-SIGMAS = {
+SIGMAS = {  # {experiment: standard deviation in pixels} of those whose only draft is one Gaussian
     name: experiment["drafts"]["sigmas"][0]
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
 TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
-SCORED_BY = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal]
-# Data sets that have clips under degradations of their own make a curve, too, if there are three of them.
-DEGRADED = {(row["experiment"], row["degradation"]) for row in ROWS}
-COMPARED = any(sum(name == other for other, _ in DEGRADED) >= 3 for name in EXPERIMENTS)
-SOME = [chart for chart, wanted in {"degradations": COMPARED, "sweep": len(SIGMAS) >= 3}.items() if wanted]
-CHARTS = dict.fromkeys([*SCORED_BY, "gain", "frames", *SOME], ["results/psnr.csv", *RUN_SCORES])
+CHART_NAMES = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal] + ["gain", "frames"]
+# A curve needs three points: an experiment on three degradations, or three oracles with one Gaussian each.
+DEGRADATIONS = {name: {row["degradation"] for row in ROWS if row["experiment"] == name} for name in EXPERIMENTS}
+if any(len(degradations) >= 3 for degradations in DEGRADATIONS.values()):
+    CHART_NAMES.append("degradations")
+if len(SIGMAS) >= 3:
+    CHART_NAMES.append("sweep")
+CHARTS = dict.fromkeys(CHART_NAMES, ["results/psnr.csv", *RUN_SCORES])  # {chart: the files it is drawn from}
 if TRAINED:
     CHARTS["training"] = expand("results/experiments/{experiment}/history.csv", experiment=TRAINED)
 CHARTS["speed"] = ["results/psnr.csv", "results/speed.csv"]
@@ -41,7 +42,7 @@ FIGURES = [
     *FLICKER,
     *(path.removesuffix("png") + "svg" for path in [*CROPS, *FLICKER]),
 ]
-# Scripts that decide the numbers of the table.
+# The scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
 NAMED = sorted({module for experiment in EXPERIMENTS.values() for module in named_modules(experiment).values()})

@@ -1,7 +1,7 @@
-"""What a run tells in place of Snakemake's lines about single jobs, of which it would print hundreds.
+"""What a run prints instead of Snakemake's lines about single jobs, which would be hundreds.
 
-A line when the first job of a rule starts, and one whenever a tenth more of the work is done: their number does not grow
-with the number of jobs.
+It is a line when the first job of a rule starts, and one whenever a tenth more of the work is done. So the number of lines
+does not grow with the number of jobs.
 """
 
 import logging
@@ -17,8 +17,8 @@ REPLACED = {LogEvent.JOB_STARTED, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogE
 class ShortLog(logging.Filter):
     """A filter for Snakemake's logger that drops its messages about single jobs and logs lines of its own.
 
-    jobs: {rule: number of its jobs in this run}; minutes: {rule: weight of one of its jobs}. A weight is the time that the
-    rule asks a cluster for. Jobs take far less, but about in proportion, which is all that the time left is computed from.
+    jobs: {rule: number of its jobs in this run}; minutes: {rule: the time that it asks a cluster for}, the weight of one of
+    its jobs. Jobs take far less, but about in proportion, which is enough to estimate the time left.
     """
 
     def __init__(self, jobs, minutes):
@@ -57,6 +57,6 @@ class ShortLog(logging.Filter):
 
 
 def time_left(seconds):
-    """Seconds in words, as exact as an estimate can be: 1 min, 59 min, 2 h 5 min."""
+    """Seconds in words, in whole minutes: 1 min, 59 min, 2 h 5 min."""
     hours, minutes = divmod(max(1, round(seconds / 60)), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"

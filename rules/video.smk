@@ -13,7 +13,7 @@ Makes: results/videos/{video}.json             its frames, time stamps, cuts, so
 
 
 rule plan_video:
-    """What a video consists of. Everything downstream takes this file as its input."""
+    """What a video consists of. All later jobs take this file as their input."""
     input:
         files=ancient(files_of),
     output:
@@ -36,7 +36,7 @@ rule plan_video:
 
 
 rule upscale_part:
-    """One of the parts that a video is split into, enlarged. Parts run in parallel; an interruption costs those at work."""
+    """One of the parts of a video, enlarged. Parts run in parallel; an interruption costs only the parts at work."""
     input:
         plan="results/videos/{video}.json",
         files=ancient(files_of),
@@ -63,7 +63,7 @@ rule upscale_part:
 
 
 rule join_parts:
-    """The enlarged video: the parts, put together without encoding them again, and what else the source holds."""
+    """The enlarged video: the parts, which are not encoded again, and what else the source holds."""
     input:
         plan="results/videos/{video}.json",
         files=ancient(files_of),

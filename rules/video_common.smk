@@ -28,7 +28,7 @@ def image_of(wildcards):
 
 
 def files_of(wildcards):
-    """The source, if it is one file. Frames in a folder may be called as they like, and count by what they hold, below."""
+    """The source, if it is a file. A folder is no input: `video_contents` tells whether its frames have changed."""
     source = source_of(wildcards)
     return [] if Path(source).is_dir() else source
 
@@ -39,19 +39,19 @@ def video_contents(wildcards):
 
 
 def frame_rate_of(wildcards):
-    """Only a folder of frames needs to be told one."""
+    """The config's frame rate for a folder of frames. A file has its own, so that the key is no reason to run again."""
     return VIDEOS["frame_rate"] if Path(source_of(wildcards)).is_dir() else 25
 
 
 @cache
 def enlargers():
-    """{name: settings} of the experiments and of the trained networks' files that may enlarge."""
+    """{name: settings} of all experiments and of the .onnx files of trained networks that may enlarge."""
     files = [name for name in VIDEOS["experiments"] if name.endswith(".onnx")]
     return EXPERIMENTS | {name: checked(experiment_of, name) for name in files}
 
 
 def enlarging(wildcards):
-    """Name of the experiment or file that enlarges, of the scale asked for if there is one."""
+    """Name of the experiment or file that enlarges, with the scale that is asked for, if one is."""
     scale = int(wildcards.scale) if "scale" in wildcards.keys() else None
     return checked(choose_experiment, enlargers(), VIDEOS["experiments"], scale)
 
@@ -68,13 +68,13 @@ def enlarging_model(wildcards):
 
 
 def encoding_of(wildcards):
-    """How a part is encoded; PNG images are not."""
+    """How a part is encoded. PNG images are not encoded further."""
     return ENCODING if wildcards.form == "mp4" else {}
 
 
 @cache
 def tell_estimate(video, scale, ending):
-    """Print once what a video that is yet to be enlarged will take. Jobs, which read this file too, do not."""
+    """Print once what enlarging a video will take. Jobs, which read this file, too, print nothing."""
     if snakemake_internals.is_main_process(workflow) and not Path(f"results/videos/{video}_x{scale}.{ending}").exists():
         print(planned_estimate("results/videos", video, scale, len(PARTS)), file=sys.stderr)
 

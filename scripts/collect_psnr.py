@@ -2,7 +2,7 @@ from pathlib import Path
 
 from job import job
 
-from deepsr.data.overlap import check_not_seen, check_same_frames
+from deepsr.data.overlap import check_not_seen
 from deepsr.data.sequence import read_index
 from deepsr.evaluate.table import collect, read_psnr, summary
 from deepsr.tables import write_table
@@ -10,8 +10,9 @@ from deepsr.tables import write_table
 with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
     hashes = {tuple(clip): read_index(path)["sha256"] for clip, path in clips}
-    check_same_frames(snakemake.params.rows, snakemake.params.trained_on, hashes)
-    check_not_seen(snakemake.params.rows, snakemake.params.seen, hashes)
+    trained_on = snakemake.params.trained_on.items()
+    seen = {name: {"/".join(clip): hashes[tuple(clip)] for clip in clips} for name, clips in trained_on}
+    check_not_seen(snakemake.params.rows, seen | snakemake.params.seen, hashes)
     result = collect(snakemake.params.rows, snakemake.input.scores)
     for row in result[result["infinite_frames"] > 0].itertuples():
         log.warning(

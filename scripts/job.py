@@ -16,22 +16,22 @@ STARTED = time.monotonic()
 
 
 def end_with_parent():
-    """A job ends with the snakemake that started it, even one that is killed, and never works beside the next run's."""
+    """End this job when the snakemake that started it is killed, so that it never works beside the jobs of the next run."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
 
 
 end_with_parent()
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half written is removed
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that half-written files are removed
 logging.raiseExceptions = False  # a log that cannot be written (full disk) is no reason for a traceback
 
 
 @contextmanager
 def quiet():
-    """Drop what compiled code writes to the terminal meanwhile.
+    """Drop what compiled code writes to the terminal within the block.
 
-    TensorFlow, when it is imported and when it looks for GPUs, tells of its build and of GPUs that it does not find,
-    whatever TF_CPP_MIN_LOG_LEVEL says.
+    When TensorFlow is imported and looks for GPUs, it writes about its build and about missing GPUs, even if
+    TF_CPP_MIN_LOG_LEVEL forbids it.
     """
     sys.stderr.flush()
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -46,7 +46,7 @@ def quiet():
 
 @contextmanager
 def job(snakemake):
-    """Run a rule's work: messages go to its log, warnings to the terminal, too; an InputError ends it in one sentence."""
+    """Run a rule's work. Messages go to its log, warnings also to the terminal; an InputError ends it with one sentence."""
     log = logging.getLogger("deepsr")
     log.setLevel(logging.INFO)
     terminal = logging.StreamHandler(sys.stderr)
@@ -60,7 +60,7 @@ def job(snakemake):
         log.addHandler(file)
         set_threads(snakemake.threads)
         yield log
-        # read by deepsr.report.page and by show_failures
+        # deepsr.report.page and rules/hooks.smk read this line.
         log.info("took %.1f s, used %.1f s of CPU and at most %d MB of memory", time.monotonic() - STARTED, *used())
     except InputError as error:
         log.error("%s", error)
@@ -82,7 +82,7 @@ def job(snakemake):
 
 
 def used():
-    """CPU seconds of this process and those it has started, and the peak memory in MB of the largest of them."""
+    """CPU seconds of this process and its child processes, and the peak memory in MB of the largest of them."""
     own, children = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     seconds = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
     if sys.platform != "linux":  # macOS counts bytes
@@ -93,7 +93,7 @@ def used():
 
 
 def set_threads(threads):
-    """Hold OpenCV to the job's threads; BLAS follows what Snakemake sets in the environment, networks their own argument."""
+    """Limit OpenCV to the job's threads. BLAS takes its number from Snakemake's environment, networks from an argument."""
     import cv2
 
     cv2.setNumThreads(threads)

@@ -10,7 +10,9 @@ with job(snakemake) as log:
     facts = preview_video(
         snakemake.params.source,
         plan,
-        *(output.video, output.picture, output.facts),
+        output.video,
+        output.picture,
+        output.facts,
         predict=frame_predictor(snakemake.input.model, snakemake.threads, snakemake.resources.gpu > 0),
         threads=snakemake.threads,
         parts=snakemake.params.parts,

@@ -5,7 +5,7 @@ import pytest
 
 from deepsr.data import demo, reds
 from deepsr.data.datasets import open_data_set
-from deepsr.data.overlap import check_clips, check_same_frames, training_clips
+from deepsr.data.overlap import check_clips, check_not_seen, training_clips
 from deepsr.errors import InputError
 
 EXPERIMENT = {"train": ["a"], "score": ["b"], "scale": 4, "allow_overlap": False}
@@ -277,13 +277,12 @@ def test_a_clip_trained_on_and_scored(tmp_path):
 
 def test_the_same_frames_under_two_names(tmp_path):
     rows = [{"experiment": "mine", "dataset": "b", "sequence": "two"}]
-    hashes = {("a", "one"): "x", ("b", "two"): "x", ("a", "three"): "y"}
-    check_same_frames(rows, {"mine": [("a", "three")]}, hashes)
-    check_same_frames(rows, {"mine": []}, hashes)  # as with allow_overlap
-    with pytest.raises(
-        InputError, match="experiments.mine trains on and scores the same frames, a/one and b/two; .*allow_overlap"
-    ):
-        check_same_frames(rows, {"mine": [("a", "three"), ("a", "one")]}, hashes)
+    hashes = {("b", "two"): "x"}
+    check_not_seen(rows, {"mine": {"a/three": "y"}}, hashes)
+    check_not_seen(rows, {"mine": {}}, hashes)  # as with allow_overlap
+    sentence = "experiments.mine scores b/two, on whose frames its network was trained .a/one.; .*allow_overlap"
+    with pytest.raises(InputError, match=sentence):
+        check_not_seen(rows, {"mine": {"a/three": "y", "a/one": "x"}}, hashes)
 
 
 def test_a_network_has_learned_what_the_one_it_starts_from_has(tmp_path):

@@ -70,8 +70,8 @@ def joined(part):
 
 
 def test_names_stay_text_and_the_last_row_of_a_group_is_the_mean(read):
-    table = read([row("a", "011", 27.0), row("a", "mean", 28.0), row("b", "NA", 27.0)])
-    assert table["sequence"].tolist() == ["011", "mean", "mean", "NA", "mean"]
+    table = read([row("a", "011", 27.0), row("a", "012", 28.0), row("b", "NA", 27.0)])
+    assert table["sequence"].tolist() == ["011", "012", "mean", "NA", "mean"]
     assert table["mean"].tolist() == [False, False, True, False, True]
 
 

@@ -67,11 +67,6 @@ def test_alpha_smooths():
     assert spread[0] > spread[1] > spread[2]
 
 
-def test_unknown_methods_are_refused():
-    with pytest.raises(ValueError, match="unknown flow method 'raft'"):
-        dense_flow(*np.zeros((2, 20, 20), np.uint8), "raft")
-
-
 @pytest.mark.parametrize("missed, weight", [(0, 1), (0.25, np.exp(-0.25)), (0.5, np.exp(-1)), (5, 0)])
 def test_flows_that_do_not_return_are_not_trusted(missed, weight):
     forward, backward = np.full((2, 6, 8, 2), 1.5, np.float32)

@@ -14,7 +14,6 @@ from deepsr.data import frames
 from deepsr.data.frames import (
     Clip,
     decode,
-    image_size,
     index_images,
     list_images,
     list_members,
@@ -121,11 +120,12 @@ def test_a_palette_picture():
     assert np.abs(decode(file.getvalue(), "x").astype(int) - FRAME).mean() < 6
 
 
-def test_a_rotation_in_the_header_is_ignored_so_that_sizes_agree():
+def test_a_rotation_in_the_header_is_ignored_so_that_sizes_agree(tmp_path):
     file, exif = io.BytesIO(), Image.Exif()
     exif[274] = 6  # turned by 90 degrees
     Image.fromarray(FRAME[..., ::-1]).save(file, "JPEG", exif=exif)
-    assert image_size(file.getvalue(), "x") == decode(file.getvalue(), "x").shape[:2] == FRAME.shape[:2]
+    index = index_images(folder_of(tmp_path, **{"0.jpg": file.getvalue()}), ["0.jpg"])
+    assert (index["height"], index["width"]) == decode(file.getvalue(), "x").shape[:2] == FRAME.shape[:2]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on a TIFF's tags
@@ -187,7 +187,7 @@ def test_a_black_16_bit_clip_is_no_clip_of_few_bits(tmp_path):
 @pytest.mark.parametrize("frame", [FRAME / np.float32(255), FRAME[..., 0] / np.float32(255)], ids=["colour", "grey"])
 def test_floating_point_tiff_is_called_what_it_is(frame):
     with pytest.raises(InputError, match="0.tif: holds floating-point numbers; store it with 8 or 16 bits"):
-        image_size(encoded(frame, ".tif"), "0.tif")
+        decode(encoded(frame, ".tif"), "0.tif")
 
 
 def saved(kind, **options):
@@ -300,7 +300,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path, monkeypatch, si
 @pytest.mark.parametrize("data", [b"", b"not an image", b"\x89PNG\r\n\x1a\n", encoded()[:20]])
 def test_what_is_no_image_is_named(data):
     with pytest.raises(InputError, match="1.png: is not an image that can be read"):
-        image_size(data, "1.png")
+        decode(data, "1.png")
 
 
 def test_a_clip_without_frames(tmp_path):

@@ -227,12 +227,6 @@ def test_values_are_clipped(tmp_path):
         assert (predict_frame(predictor, drafts(4, 9, 9)) == limit).all()
 
 
-@pytest.mark.parametrize("wrong", [drafts(3, 8, 8), drafts(4, 8, 8).astype(np.float32), drafts(4, 8, 8)[0]])
-def test_wrong_drafts_are_refused(file, wrong):
-    with pytest.raises(ValueError, match="expected uint8"):
-        open_predictor(file)(wrong)
-
-
 def damaged(good, damage):
     """The bytes of a file that is no usable network, made from those of one that is."""
     if damage == "empty":

@@ -76,12 +76,12 @@ def test_whitening_leaves_weak_directions_weak(unit):
     normal[:2, :2] = 8 * (np.diag(variance) * 255**2 + np.outer(mean, mean))
     normal[:2, 2] = normal[2, :2] = 8 * mean
     normal[2, 2] = 8
-    matrix, effective = linear_filter.whiten(normal, 1, 2)
+    matrix, effective = linear_filter.whiten(normal)
     white = variance / (variance + 0.4 * unit + 1 / 12 / 255**2)
     np.testing.assert_allclose(matrix.T @ np.diag(variance) @ matrix, np.diag(sorted(white)), atol=1e-5)
     assert effective == pytest.approx(max(1, np.sum(white)), rel=1e-4)
     normal[:2, :2] = 8 * np.outer(mean, mean)  # nothing varies
-    assert linear_filter.whiten(normal, 1, 2)[1] == 1
+    assert linear_filter.whiten(normal)[1] == 1
 
 
 def test_the_relative_loss_prefers_the_patches_that_bicubic_gets_right():
@@ -108,7 +108,7 @@ def test_whitened_windows_are_white():
     """Neighbouring drafts that are nearly equal have variances far apart; in the new coordinates they have not."""
     pool = noise_pool(200)
     pool.drafts[:, 1] = np.clip(pool.drafts[:, 0].astype(int) + pool.drafts[:, 1] // 16, 0, 255)
-    matrix, effective = linear_filter.whiten(normal_matrix.normal_matrix(pool, np.arange(200), 3, False, seed=1), 3, 2)
+    matrix, effective = linear_filter.whiten(normal_matrix.normal_matrix(pool, np.arange(200), 3, False, seed=1))
     windows = np.lib.stride_tricks.sliding_window_view(pool.drafts / 255, (3, 3), axis=(2, 3))
     rows = windows.transpose(0, 2, 3, 4, 5, 1).reshape(-1, 18)
     before, after = (np.linalg.eigvalsh(np.cov(x.T)) for x in (rows, rows @ matrix))
@@ -146,7 +146,7 @@ def test_random_features_use_their_activation():
     assert np.abs(before_tanh.mean()) < 0.05
     assert before_tanh.std() == pytest.approx(chain.GAIN, rel=0.15)
     assert np.array_equal(start.weights[0], again.weights[0]) and not np.array_equal(start.weights[0], other.weights[0])
-    assert np.array_equal(start.whitening, linear_filter.whiten(normal, 11, 2)[0])
+    assert np.array_equal(start.whitening, linear_filter.whiten(normal)[0])
 
 
 def test_patches_smaller_than_the_filter():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepsr.drafts.patches import check, choose, cut, load, open_shard, save, seed_of
+from deepsr.drafts.patches import check, choose, cut, open_shard, save, seed_of
 from deepsr.errors import InputError
 
 CLIP = {"n_frames": 10, "height": 40, "width": 60}
@@ -122,15 +122,6 @@ def test_bytes_are_reproducible(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((0, 3), np.uint8), np.float32(4), np.asfortranarray(np.arange(6.0).reshape(2, 3))]
-)
-def test_arrays_of_other_kinds(tmp_path, array):
-    save(tmp_path / "a.npz", array=array)
-    found = load(tmp_path / "a.npz")["array"]
-    assert found.shape == array.shape and found.dtype == array.dtype and np.array_equal(found, array)
-
-
 def test_any_flipped_bit_is_found_or_harmless(tmp_path):
     arrays, path = shard(n=1, drafts=1, size=2), tmp_path / "a.npz"
     save(path, **arrays)
@@ -164,7 +155,7 @@ def test_what_is_no_shard_is_refused(tmp_path):
     with pytest.raises(InputError, match="a.npz: is damaged .*No such file"):
         open_shard(path)
     save(path, drafts=np.zeros(3))
-    with pytest.raises(InputError, match="a.npz: has no array 'target'"):
+    with pytest.raises(InputError, match="a.npz: is damaged .*'target'"):
         open_shard(path)
     np.savez(path, **{**shard(), "target": np.array([{"run": "code"}], object)})
     with pytest.raises(InputError, match="a.npz: is damaged .target.npy cannot be mapped"):

@@ -299,7 +299,7 @@ def test_what_was_run_is_told(browser):
     assert "260,979" in run
     assert "ef" * 32 in run
     assert "seed: 17" in run
-    assert "8 min 50 s of jobs in all" in cost  # 521 + 9 + 0.5 s
+    assert "The jobs took 8 min 50 s in all" in cost  # 521 + 9 + 0.5 s
     assert re.search(r"train_network 2 8 min 50 s 8 min 41 s 928 MB", cost)
     assert re.search(r"plot_psnr 1 0.5 s 0.5 s 120 MB", cost)
 

@@ -189,7 +189,8 @@ MINE = "config: experiments.mine"
             f"{MINE}.drafts: alpha of farneback",
         ),
         ({"drafts": {"kind": "motion", "settings": [{"alpha": 1.0e9}]}}, f"{MINE}.drafts.settings.0.alpha .* 1000"),
-        ({"patches": {"size": 12}}, f"{MINE}.training.border leaves nothing of a patch"),
+        ({"patches": {"size": 12}}, f"{MINE}.training.border leaves less than 2 pixels of a patch"),
+        ({"scale": 3, "patches": {"size": 27}, "training": {"border": 13}}, f"{MINE}.training.border leaves less than 2"),
     ],
     ids=str,
 )

@@ -16,7 +16,7 @@ from deepsr.networks.base import Start
 from deepsr.registry import NETWORKS
 from deepsr.train import loop, training
 from deepsr.train.devices import Cpu
-from deepsr.train.loop import HISTORY, Loop, State, ahead, begin, psnr
+from deepsr.train.loop import HISTORY, Loop, State, begin, prefetch, psnr
 from deepsr.train.pool import Batches, Pool, choose
 from deepsr.train.vector import flatten
 
@@ -281,12 +281,12 @@ def test_the_next_batch_is_loaded_during_the_work_on_one():
         loaded[item].set()
         return 10 * item
 
-    for item, result in enumerate(ahead(load, range(4))):
+    for item, result in enumerate(prefetch(load, range(4))):
         assert result == 10 * item
         assert loaded[min(item + 1, 3)].wait(10)
         assert not any(event.is_set() for event in loaded[item + 2 :])
-    assert list(ahead(load, range(0))) == []
-    assert list(ahead(load, [3])) == [30]
+    assert list(prefetch(load, range(0))) == []
+    assert list(prefetch(load, [3])) == [30]
 
 
 def test_a_loop_without_steps_only_validates(shards, tmp_path):  # noqa: F811

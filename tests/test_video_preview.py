@@ -10,11 +10,12 @@ from videos import MOTION, SINGLE, bicubic, decode, enlarge, probe, scene, times
 
 from deepsr.data.degradation import upscale
 from deepsr.progress import progress
+from deepsr.names import digest
 from deepsr.video.estimate import planned_estimate, sentence
 from deepsr.video.examine import find_busiest, plan_video
 from deepsr.video.plan import write_plan
 from deepsr.video.preview import preview_video
-from deepsr.video.whole import STALE, whole_progress
+from deepsr.video.progress import STALE, _counts, video_progress
 
 
 def preview(source, folder, predict=bicubic, drafts=SINGLE, **encoding):
@@ -123,12 +124,12 @@ def test_what_is_told_while_planning(tmp_path, monkeypatch):
 
 def test_one_part_tells_how_far_all_are(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("deepsr.progress.LOG_EVERY", 0)
-    monkeypatch.setattr("deepsr.video.whole.progress", partial(progress, mininterval=0, miniters=1))
+    monkeypatch.setattr("deepsr.video.progress.progress", partial(progress, mininterval=0, miniters=1))
     caplog.set_level(logging.INFO)
     lengths, settings = [3, 3, 4], {"crf": 16}
 
     def work(part):
-        return whole_progress(tmp_path / f"{part}.mp4", part, lengths, "holiday.mp4", settings)
+        return video_progress(tmp_path / f"{part}.mp4", part, lengths, "holiday.mp4", settings)
 
     with work(0) as first, work(1) as second:
         caplog.clear()
@@ -155,7 +156,7 @@ def test_what_is_left_of_other_runs_is_not_counted(tmp_path):
     lengths = [3, 3]
 
     def work(part, settings):
-        return whole_progress(tmp_path / f"{part}.mp4", part, lengths, "x", settings)
+        return video_progress(tmp_path / f"{part}.mp4", part, lengths, "x", settings)
 
     with work(0, "old") as step:
         step()
@@ -165,9 +166,7 @@ def test_what_is_left_of_other_runs_is_not_counted(tmp_path):
     (tmp_path / "0.mp4").touch()
 
     def begun_with(settings):
-        from deepsr.video import whole
-
-        return whole._counts([tmp_path / ".0.count"], whole.digest(settings))
+        return _counts([tmp_path / ".0.count"], digest(settings))
 
     assert (begun_with("old"), begun_with("new")) == ([3], [0])
     (tmp_path / "0.mp4").unlink()

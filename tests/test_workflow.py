@@ -86,7 +86,7 @@ def test_frames_that_were_trained_on_are_not_scored_under_another_name(finished,
     project.config["experiments"]["single"]["score"] = ["tiny", "mine"]
     done = project.run("results/psnr.csv", check=False)
     assert done.returncode and "Traceback" not in done.stdout
-    assert "experiments.single trains on and scores the same frames, tiny/harbour and mine/holiday" in done.stdout
+    assert "experiments.single scores mine/holiday, on whose frames its network was trained (tiny/harbour)" in done.stdout
     project.config["experiments"]["single"]["allow_overlap"] = True
     project.run("results/psnr.csv")
 
@@ -448,7 +448,7 @@ def test_a_trained_network_is_not_scored_on_what_it_was_trained_on(bought):
     assert not {"train_network", "export_network"} & set(bought.planned())
     del bought.config["experiments"]["bought"]["allow_overlap"]
     done = bought.run("results/psnr.csv", check=False)
-    assert done.returncode and "experiments.bought scores tiny/harbour, on which its model was trained" in done.stdout
+    assert done.returncode and "experiments.bought scores tiny/harbour, on whose frames its network" in done.stdout
 
 
 @pytest.mark.slow

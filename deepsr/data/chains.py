@@ -1,8 +1,8 @@
-"""How the LR frames of a clip come about: a chain of degradations (deepsr.data.degradation).
+"""How the LR frames of a clip are made: by a chain of degradations (deepsr.data.degradation).
 
-In the config a chain is the name of what makes frames small, such as "bicubic", or a list of this name and of steps that
-follow, such as ["bicubic", {"noise": 5}, {"codec": "h264", "crf": 28}]. A number may be a range [low, high]: each training
-clip draws from it, and test clips take its middle.
+In the config a chain is the name of the step that makes frames small, such as "bicubic", or a list of this name and further
+steps, such as ["bicubic", {"noise": 5}, {"codec": "h264", "crf": 28}]. A number may be a range [low, high]: each training
+clip draws a number from it, and test clips take its middle.
 """
 
 import random
@@ -23,7 +23,7 @@ def steps_after(chain):
 
 
 def check_chain(chain, key):
-    """The chain, as a mere name if it is a list of nothing else. Raises InputError naming the config's `key`."""
+    """The chain; a list that holds nothing but a name becomes this name. Raises InputError that names the config's `key`."""
     first, *others = [chain] if isinstance(chain, str) else chain
     if first not in SHRINKING:
         raise InputError(f"config: {key} is {first!r}; it must be one of {', '.join(SHRINKING)}, or a list that begins so.")
@@ -74,6 +74,7 @@ def middle(chain):
 
 
 def _without_ranges(chain, choose):
+    """The chain with choose(low, high) in the place of each range."""
     if isinstance(chain, str):
         return chain
     after = [{k: choose(*v) if isinstance(v, list) else v for k, v in step.items()} for step in steps_after(chain)]
@@ -85,9 +86,10 @@ def _whole(*numbers):
 
 
 def degraded(frames, chain, seed):
-    """Yield the LR frames of a whole clip after all steps of a chain without ranges.
+    """Apply the steps after the shrinking one to the LR frames of a whole clip, and yield the frames.
 
-    frames: the LR frames that the shrinking step has made, an iterable of uint8 (h, w, 3) BGR; seed: list of integers.
+    frames: the LR frames that the shrinking step has made, an iterable of uint8 (h, w, 3) BGR; chain: without ranges; seed:
+    list of integers.
     """
     for number, step in enumerate(steps_after(chain)):
         (name,) = (name for name in step if name in DEGRADATIONS)

@@ -1,7 +1,7 @@
 """Noticing that a clip's files or a video hold something else than before.
 
-Contents decide. As in git's index, size, times and inode stand beside each file's hash and only tell what has to be read
-again: a folder that is swapped for one with older files is noticed, and a project that is copied or touched is not new.
+Only contents count. As in git's index, size, inode and times are kept beside each file's hash, and a file is read again
+only if one of these has changed. So older files in the place of newer ones are noticed, and a copied project is not new.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ from deepsr.files import sha256
 
 
 def contents(paths, memory):
-    """One hash (hexadecimal text) of what files are called and what they hold, in their order.
+    """One hash (hexadecimal text) of the names and contents of files, in their order.
 
-    paths: of files, or of folders, whose images are meant. Of a zip archive its directory is read, which has the name, size
-    and CRC-32 of every member. memory: path of the JSON file that remembers what has been read; without it, all is read.
+    paths: of files, or of folders, whose images are meant. Of a zip archive only its directory is read, which has the name,
+    size and CRC-32 of every member. memory: path of the JSON file that remembers the hashes of files that have been read.
     Raises InputError if a file cannot be read.
     """
     known, written = _recall(memory)
@@ -29,14 +29,14 @@ def contents(paths, memory):
     for file in map(os.fspath, _files(paths)):
         try:
             status = _status(file)
-            before = known.get(file)
+            entry = known.get(file)
             # As git does: a file that changed when the memory was written may have changed again within the clock's tick.
-            if before is None or before[:-1] != status or status[-1] >= written:
-                before = [*status, _digest(file, status)]
+            if entry is None or entry[:-1] != status or status[-1] >= written:
+                entry = [*status, _directory(file, *status) if file.endswith(".zip") else sha256(file)]
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror}); put the file back or make it readable.") from error
-        now[file] = before
-    if any(now[file] is not known.get(file) for file in now):
+        now[file] = entry
+    if any(now[file] is not known.get(file) for file in now):  # a file was read
         with suppress(OSError):  # if it is not written, or not to its end, all is read again next time
             Path(memory).parent.mkdir(parents=True, exist_ok=True)
             Path(memory).write_text(json.dumps(now), encoding="utf-8")
@@ -64,12 +64,9 @@ def _status(file):
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def _digest(file, status):
-    return _directory(file, *status) if file.endswith(".zip") else sha256(file)
-
-
 @cache  # one archive serves many clips
 def _directory(file, *status):
+    """Hash of a zip archive's directory. The status is a key of the cache: an archive that has changed is read again."""
     with open_zip(file) as archive:
         members = sorted((member.filename, member.file_size, member.CRC) for member in archive.infolist())
     return hashlib.sha256(json.dumps(members).encode()).hexdigest()

@@ -15,8 +15,8 @@ import numpy as np
 class Damage(NamedTuple):
     """A step after the shrinking one.
 
-    apply: function(frames, step, seed), as above; keys: function(step) that gives the keys which the step must have, and
-    those that it may have, beside the one that names it.
+    apply: function(frames, step, seed), as above; keys: function(step) that returns the keys that the step must have and
+    those that it may have, without the key that names it.
     """
 
     apply: Callable
@@ -24,7 +24,7 @@ class Damage(NamedTuple):
 
 
 class Codec(NamedTuple):
-    """FFmpeg's names of a video codec, the step's key that tells the quality, and the encoder's options that it sets."""
+    """FFmpeg's names of an encoder and its decoder, the step's key for the quality, and the encoder's options for it."""
 
     encoder: str
     decoder: str
@@ -50,11 +50,11 @@ def keys_of_codec(step):
     return (CODECS[step["codec"]].quality,), ("gop",)
 
 
-def code(frames, step, seed):
+def encode_and_decode(frames, step, seed):
     """Encode the frames as a video, 8 bits, 4:2:0, BT.601, limited range, and decode it.
 
-    step: codec, a key of CODECS; its quality; maybe gop, the most frames from one key frame to the next (otherwise the
-    encoder's own: 250 for H.264, 12 for MPEG-2). Nothing is drawn, so the seed does not count.
+    step: codec, a key of CODECS; its quality; and, if wanted, gop, the most frames from one key frame to the next. Without
+    it the encoder decides: 250 for H.264, 12 for MPEG-2. The seed is not used, since nothing is random.
     """
     import av  # needed by jobs only, and slow to import
 

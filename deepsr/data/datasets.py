@@ -11,15 +11,15 @@ from deepsr.names import check_clip_name
 
 
 class DataSet:
-    """A named data set of the config. Sources are made from it.
+    """A named data set of the config. Every source of data sets is a subclass.
 
-    keys: its keys in the config. Raises InputError naming the key if the source's keys are wrong, or, as soon as `train` or
-    `test` is asked for, if a clip or one of its frames is not there.
+    keys: its keys in the config. Raises InputError that names the key if a key is wrong, or, as soon as `train` or `test` is
+    asked for, if a clip or one of its frames is not there.
     """
 
     needed, allowed = (), ()  # keys in the config beside source, train and test
-    default = {"train": "all", "test": "all"}  # the clips that are meant if the config names none
-    absent = None  # a sentence, if the data set is not there and experiments are to be scored without it
+    default = {"train": "all", "test": "all"}  # the clips that are taken if the config names none
+    absent = None  # if the data set is not there and experiments shall be scored without it: a sentence that says so
 
     def __init__(self, name, keys):
         self.name = name
@@ -64,18 +64,18 @@ class DataSet:
         raise NotImplementedError
 
     def full_name(self, clip, role):
-        """Name of a clip in paths and tables; `clip` is its name in the config."""
+        """The name in paths and tables of a clip that the config calls `clip`."""
         return clip
 
     def location(self, clip):
-        """Where a clip's frames are: a dict with the path `container`, a folder or zip file; `prefix`, the folder inside a
-        zip file of many clips; `frames`, how many are taken; and `lr`, such a dict for given LR frames. All but the first
-        are optional.
+        """Where a clip's frames are: a dict with the path `container` of a folder or zip file. If needed it also has
+        `prefix`, the folder inside a zip file of many clips; `frames`, the number of frames to take; and `lr`, such a dict
+        for given LR frames.
         """
         raise NotImplementedError
 
     def user_paths(self, clip):
-        """The user's own folders of frames or zip files that hold the clip. They are only read, and watched for changes."""
+        """The user's own folders or zip files with the clip's frames. They are only read; changes in them are noticed."""
         return []
 
     def check_frames(self, clip):
@@ -86,7 +86,7 @@ class DataSet:
             pair_lr(*names, places[1])
 
     def fetched(self, clip):
-        """Paths of the zip files that the workflow fetches for the clip. They are checked then, and never fetched again."""
+        """Paths of the zip files that the workflow fetches for the clip, once. They are checked when they are fetched."""
         return []
 
     def extracted(self, clip):
@@ -98,7 +98,7 @@ class DataSet:
         return self.fetched(clip) + self.extracted(clip)
 
     def origin(self, clip):
-        """What is equal for two clips, of whatever data sets, if and only if they are the same piece of video."""
+        """A value that is equal for two clips, even of different data sets, exactly if they are the same piece of video."""
         raise NotImplementedError
 
     def check_scale(self, scale, key):
@@ -155,8 +155,8 @@ class Folder(DataSet):
 class Benchmark(Folder):
     """A published test set (deepsr.data.benchmarks) in one of the layouts in which it is passed on.
 
-    The ground truth is in SET/GT/<clip>/ or SET/<clip>/GT/, whatever HR_FOLDERS it is called; LR frames, if their folder is
-    named, in a folder of that name in GT's place. Capital and small letters are the same.
+    The ground truth is in SET/GT/<clip>/ or SET/<clip>/GT/, where GT may be any name in HR_FOLDERS. LR frames, if the config
+    names their folder, are in a folder of that name in the place of GT. Capital letters count as small ones.
     """
 
     needed, allowed = ("path", "set"), ("lr",)
@@ -168,9 +168,10 @@ class Benchmark(Folder):
 
     @property
     def absent(self):
+        if self._root:
+            return None
         names = " or ".join(benchmarks.SETS[self.keys["set"]])
-        sentence = f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
-        return None if self._root else sentence
+        return f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
 
     @cached_property
     def _folders(self):
@@ -212,15 +213,11 @@ class Reds(DataSet):
         return reds.SPLITS[self.keys.get("split", "official")][role]
 
     def full_name(self, clip, role):
-        """A number alone is a clip of the archive that the role's clips begin with."""
+        """A number alone, such as 011, is a clip of the archive that the first of the role's clips is in."""
         return f"{self.known(role)[0].split('_')[0]}_{clip}" if clip.isdecimal() else clip
 
-    def _places(self, clip):
-        """Where the clip's HR frames are and, if the official LR frames are wanted, where these are."""
-        part, number = clip.split("_")
-        return [self._place(f"{part}_sharp{kind}", number) for kind in ("", *(["_bicubic"] if self.has_lr else []))]
-
     def _place(self, archive, number):
+        """Where the frames of a clip of an archive are: in a folder, in the whole archive, or in a zip file of their own."""
         prefix = reds.prefix(archive, number)
         if "path" in self.keys:
             path = Path(self.keys["path"])
@@ -240,8 +237,9 @@ class Reds(DataSet):
         return {"container": str(whole), "prefix": prefix}
 
     def location(self, clip):
-        hr, *lr = self._places(clip)
-        return {**hr, "frames": reds.FRAMES, **({"lr": lr[0]} if lr else {})}
+        part, number = clip.split("_")
+        location = {**self._place(f"{part}_sharp", number), "frames": reds.FRAMES}
+        return location | ({"lr": self._place(f"{part}_sharp_bicubic", number)} if self.has_lr else {})
 
     def user_paths(self, clip):
         return _containers(self.location(clip)) if "path" in self.keys else []

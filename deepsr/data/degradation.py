@@ -1,12 +1,12 @@
 """From high-resolution (HR) to low-resolution (LR) frames, and the bicubic enlargement that is the baseline.
 
-DEGRADATIONS holds what makes frames small, of which every chain (deepsr.data.chains) begins with one:
+DEGRADATIONS holds two kinds of steps. Every chain (deepsr.data.chains) begins with one that makes frames small:
   bicubic  anti-aliased, as MATLAB's imresize (Keys kernel with a = -0.5, widened by the scale when shrinking, mirrored
            borders); the protocol of the literature and of REDS' own X4 frames
   cv2      OpenCV's INTER_CUBIC (a = -0.75, no anti-aliasing); the protocol of the article of 2021; differs from the first by
            1.3 dB on the same frames
   blur     the literature's "BD": Gaussian blur, then every `scale`th pixel (Jo et al., DUF, CVPR 2018)
-and what is done to the LR frames of a clip after that (deepsr.data.damage): noise and codec.
+The steps after that change the LR frames of a clip (deepsr.data.damage): noise and codec.
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from deepsr.data.damage import Damage, add_noise, code, keys_of_codec
+from deepsr.data.damage import Damage, add_noise, encode_and_decode, keys_of_codec
 
 
 class Shrinking(NamedTuple):
-    """How LR frames come about, and the enlargement that belongs to it.
+    """A way to make frames small, and the bicubic enlargement that belongs to it.
 
     shrink: function(image, scale), float32 (H, W[, 3]) -> float32 (H/scale, W/scale[, 3]); enlarge: the other way round.
-    takes_uint8: whether they also take uint8 images, which they round in their own way; others are rounded by `to_uint8`.
+    takes_uint8: whether both take uint8 images, too, and round them in their own way. Otherwise `to_uint8` rounds.
     keeps_corner: whether the centre of the first LR pixel is that of the first HR pixel. Otherwise their corners meet.
     """
 
@@ -36,7 +36,7 @@ class Shrinking(NamedTuple):
 def degrade(hr, scale, kind):
     """LR frame of an HR frame: uint8 (H, W) or (H, W, 3), sides divisible by `scale` -> uint8 (H/scale, W/scale[, 3]).
 
-    kind: a key of DEGRADATIONS that makes frames small, here and below; ValueError for another.
+    kind: in all functions here, the name of a Shrinking in DEGRADATIONS.
     """
     return _in_8_bits(shrink, hr, scale, kind)
 
@@ -51,17 +51,17 @@ def shrink(image, scale, kind):
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise ValueError(f"sides {height}x{width} are not divisible by the scale {scale}")
-    return _named(kind).shrink(image, scale)
+    return DEGRADATIONS[kind].shrink(image, scale)
 
 
 def enlarge(image, scale, kind):
     """`upscale` without rounding: float32 (h, w[, 3]) -> float32 (h*scale, w*scale[, 3])."""
-    return _named(kind).enlarge(image, scale)
+    return DEGRADATIONS[kind].enlarge(image, scale)
 
 
 def lanczos(lr, scale, kind):
     """Lanczos-3 enlargement, a second baseline: uint8 (h, w[, 3]) -> uint8 (h*scale, w*scale[, 3])."""
-    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos", _named(kind).keeps_corner))
+    return to_uint8(interpolate(lr.astype(np.float32), scale, "lanczos", DEGRADATIONS[kind].keeps_corner))
 
 
 def interpolate(image, scale, name, keeps_corner=False):
@@ -126,22 +126,18 @@ def _enlarge_opencv(image, scale):
     return cv2.resize(image, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC)
 
 
-def _named(kind):
-    if kind not in SHRINKING:
-        raise ValueError(f"unknown degradation {kind!r}; known: {', '.join(SHRINKING)}")
-    return DEGRADATIONS[kind]
-
-
 def _in_8_bits(function, image, scale, kind):
     """`shrink` or `enlarge` of a uint8 image, rounded to uint8."""
-    if _named(kind).takes_uint8:
+    if DEGRADATIONS[kind].takes_uint8:
         return function(image, scale, kind)
     return to_uint8(function(image.astype(np.float32), scale, kind))
 
 
 @lru_cache
 def _phases(scale, name, keeps_corner):
-    """For each of the `scale` positions of an output pixel in its LR pixel: normalised taps, and which of them meets it."""
+    """The filter for each of the `scale` positions of an output pixel within an LR pixel: its normalised taps, and the
+    number of the tap that falls on this LR pixel.
+    """
     kernel, support = (_keys, 2) if name == "bicubic" else (_lanczos3, 3)
     filters = []
     for phase in range(scale):
@@ -167,6 +163,6 @@ DEGRADATIONS = {
     "cv2": Shrinking(_shrink_opencv, _enlarge_opencv, takes_uint8=True),
     "blur": Shrinking(_shrink_blurred, partial(interpolate, name="bicubic", keeps_corner=True), keeps_corner=True),
     "noise": Damage(add_noise),
-    "codec": Damage(code, keys_of_codec),
+    "codec": Damage(encode_and_decode, keys_of_codec),
 }
 SHRINKING = [name for name, entry in DEGRADATIONS.items() if isinstance(entry, Shrinking)]

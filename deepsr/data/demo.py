@@ -1,7 +1,7 @@
 """The demo data set: shots of three videos that the Python package index serves inside ordinary packages.
 
-Shots never cross a cut. Every third frame of the city is taken: it moves by a third of a pixel per frame, too little at a
-quarter of the size for a multi-frame method to use.
+Shots never cross a cut. Of the city and the bunny every third frame is taken. The city moves by a third of a pixel per
+frame, which is too little for a multi-frame method at a quarter of the size.
 """
 
 import hashlib

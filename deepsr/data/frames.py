@@ -33,9 +33,7 @@ MAX_SIDE = 8192  # pixels; an image that claims more is refused before it is dec
 
 
 class Clip:
-    """The clip that an index (see the module) describes: `len(clip)`, `clip.height`, `clip.width`, and `clip[i]`, a frame,
-    uint8 (height, width, 3) in BGR order.
-    """
+    """The frames of the clip that an index (see the module) describes: `clip[i]` is uint8 (height, width, 3), BGR."""
 
     def __init__(self, index):
         self._container = Path(index["container"])
@@ -84,16 +82,16 @@ def list_members(container, prefix="", frames=None):
 
 
 def members_below(names, prefix, archive):
-    """Those of the members `names` of a zip archive that are images in the folder `prefix` itself, in natural order."""
+    """Those of the members `names` of a zip archive that are images directly in the folder `prefix`, in natural order."""
     inside = [name[len(prefix) :] for name in names if name.startswith(prefix)]
     return [prefix + name for name in _images((name for name in inside if "/" not in name), archive)]
 
 
 def pair_lr(hr, lr, place):
-    """The names `lr` of given LR frames in the order of the HR frames `hr` that they belong to.
+    """The names `lr` of given LR frames, in the order of the HR frames `hr` that they belong to.
 
-    Frames belong together if their names agree up to the suffix and an ending that tells scale or kind, as in
-    00000007.png and 00000007.png, baby.png and babyx4.png, im_HR.png and im_LR.png. place: the LR frames', for messages.
+    Frames belong together if their names agree without the suffix and without an ending that tells scale or kind, as do
+    00000007.png and 00000007.png, baby.png and babyx4.png, im_HR.png and im_LR.png. place: of the LR frames, for messages.
     Raises InputError if a frame has no partner, or more than one.
     """
     ending = r"([_-]?(x[234]|lr|hr))+$"
@@ -117,9 +115,9 @@ def natural_key(name):
 def index_images(container, members):
     """Index of the clip whose frames are `members` of a folder or zip file.
 
-    Every frame's bytes are hashed and its size is read from its header. What a frame holds beside one opaque picture is
-    ignored, which the log says once. Raises InputError naming the frame that is missing, unreadable, too large or of another
-    size than the first, and for 16-bit frames that use nothing but the lowest 12 bits.
+    Every frame's bytes are hashed and its size is read from its header. Transparency and further pictures in a frame's file
+    are ignored, which the log says once. Raises InputError that names the frame that is missing, unreadable, too large or of
+    another size than the first, and for 16-bit frames that use only the lowest 12 bits.
     """
     container = Path(container)
     read, digest, first, ignored, brightest = _reader(container), hashlib.sha256(), None, set(), []
@@ -139,7 +137,7 @@ def index_images(container, members):
         ignored |= found
         if data.startswith(b"\xff\xd8"):
             _check_jpeg(data, name)
-        if (raw := _raw_16_bit(data, name)) is not None:
+        if (raw := _raw_16_bit(data)) is not None:
             brightest.append(int(raw.max()))
     if brightest and 0 < max(brightest) < 1 << 12:
         raise InputError(
@@ -158,9 +156,9 @@ def index_images(container, members):
 def decode(data, name, upright=False):
     """Decode an image file's bytes to uint8 (H, W, 3) BGR; 16-bit and grey images are converted. `name` is for messages.
 
-    upright: whether to turn the image as its EXIF data say, which images of data sets are not.
+    upright: whether to turn the image as its EXIF data say. Images of data sets are not turned.
     """
-    image_size(data, name)
+    _header(data, name)  # refuses an image that is too large before it is decoded
     flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     frame = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if frame is None:
@@ -186,13 +184,8 @@ def _check_jpeg(data, name):
             raise InputError(f"{name}: is damaged inside; replace it or remove the clip.")
 
 
-def image_size(data, name):
-    """(height, width) in pixels from the header of an image file's bytes, without decoding it. `name` is for messages."""
-    return _header(data, name)[0]
-
-
 def _header(data, name):
-    """Size (height, width) of an image, and the set of what else it holds that is not used, as text."""
+    """Size (height, width) of an image, which is not decoded, and a set of texts that say what of it is not used."""
     ignored = set()
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -226,9 +219,10 @@ def _is_float_tiff(data):
     return False
 
 
-def _raw_16_bit(data, name):
+def _raw_16_bit(data):
     """The values of a PNG or TIFF file with 16 bits for each colour, uint16; None for all other images."""
-    if data.startswith(b"\x89PNG") and data[24] != 16 or not data.startswith((b"\x89PNG", b"II", b"MM")):
+    is_deep_png = data.startswith(b"\x89PNG") and data[24] == 16  # the header's byte for the bit depth
+    if not is_deep_png and not data.startswith((b"II", b"MM")):
         return None
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return raw if raw is not None and raw.dtype == np.uint16 else None
@@ -253,10 +247,10 @@ def _images(names, place):
     for name in found:
         if name.encode("utf-8", "replace").decode() != name:
             raise InputError(f"{place}: the name of the frame {name!r} is not UTF-8; rename it.")
-    stem, number = next(iter(Counter(os.path.splitext(name)[0] for name in found).most_common(1)), ("", 0))
-    if number > 1:
-        same = ", ".join(name for name in found if os.path.splitext(name)[0] == stem)
-        raise InputError(f"{place}: {same} have one name, so it is not clear which is the frame; remove all but one.")
+    for stem, number in Counter(os.path.splitext(name)[0] for name in found).items():
+        if number > 1:
+            same = ", ".join(name for name in found if os.path.splitext(name)[0] == stem)
+            raise InputError(f"{place}: {same} have one name, so it is not clear which is the frame; remove all but one.")
     return found
 
 

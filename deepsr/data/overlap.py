@@ -5,7 +5,7 @@ from deepsr.errors import InputError
 
 
 def training_clips(name, experiments, datasets):
-    """All that an experiment's network, or one it starts from, is trained on here: [(data set, clip)]."""
+    """All clips that an experiment's network and those it starts from are trained on: [(data set, clip)]."""
     lineage = []
     while name in experiments and name not in lineage:
         lineage.append(name)
@@ -14,41 +14,26 @@ def training_clips(name, experiments, datasets):
     return [(dataset, clip) for dataset in trained_on for clip in datasets[dataset].train]
 
 
-def check_same_frames(rows, trained_on, hashes):
-    """Refuse a score on frames that the network has seen, whatever their data set and clip are called there.
-
-    rows: dicts with experiment, dataset, sequence; trained_on: {experiment: [(data set, clip)]};
-    hashes: {(data set, clip): sha256 of the frames}.
-    """
-    for row in rows:
-        scored = row["dataset"], row["sequence"]
-        for clip in trained_on[row["experiment"]]:
-            if hashes[tuple(clip)] == hashes[scored]:
-                raise InputError(
-                    f"experiments.{row['experiment']} trains on and scores the same frames, {'/'.join(clip)} and "
-                    f"{'/'.join(scored)}; take one out of its list, or set allow_overlap: true to show what a leak does."
-                )
-
-
 def check_not_seen(rows, seen, hashes):
-    """Refuse a score of a trained network's file on frames that it was trained on.
+    """Refuse a score on frames that the network was trained on, even if they have other names there. Raises InputError.
 
-    rows, hashes: as of `check_same_frames`; seen: {experiment: {clip: sha256 of the frames}}.
+    rows: dicts with experiment, dataset, sequence; seen: {experiment: {clip: sha256 of its frames}}, the clips that its
+    network was trained on; hashes: {(data set, clip): sha256 of its frames}.
     """
     for row in rows:
         scored = row["dataset"], row["sequence"]
-        for clip, sha256 in seen.get(row["experiment"], {}).items():
+        for clip, sha256 in seen[row["experiment"]].items():
             if sha256 == hashes[scored]:
                 raise InputError(
-                    f"experiments.{row['experiment']} scores {'/'.join(scored)}, on which its model was trained ({clip}); "
-                    "take it out of the data set's test list, or set allow_overlap: true to show what a leak does."
+                    f"experiments.{row['experiment']} scores {'/'.join(scored)}, on whose frames its network was trained "
+                    f"({clip}); take it out of the test list, or set allow_overlap: true to show what a leak does."
                 )
 
 
 def check_clips(name, experiments, datasets):
     """Refuse an experiment without clips, with LR frames of another scale, or scored on a clip that it is trained on.
 
-    A clip that a network it starts from is trained on counts, too. Raises InputError.
+    Clips that the networks it starts from are trained on count, too. Raises InputError.
     """
     experiment = experiments[name]
     if not experiment["score"]:

@@ -47,7 +47,7 @@ def prefix(archive, clip):
 
 
 def archive_facts(datasets):
-    """Addresses, byte count and sha256 of every archive: the published ones, unless a data set of the config says otherwise.
+    """Addresses, byte count and sha256 of every archive: the published ones, unless a data set of the config gives others.
 
     datasets: the config's. Returns {archive: {"url": [str], "size": int or None, "sha256": str or None}}.
     Raises InputError if two data sets, which share what is fetched, say different things.

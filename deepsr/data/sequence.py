@@ -31,11 +31,11 @@ def write_index(index, path):
 
 
 class Sequence:
-    """HR frames of a clip and the LR frames that belong to them, read when asked for.
+    """The HR frames of a clip and the LR frames that belong to them, read when they are asked for.
 
-    index: of the HR clip (see deepsr.data.frames), with that of given LR frames under "lr" if there are any; otherwise they
-    are made from the HR frames by `degradation`, which makes frames small (see deepsr.data.degradation). HR frames are
-    cropped to sides divisible by `scale`.
+    index: of the HR clip (see deepsr.data.frames). If LR frames are given, their index stands in it under "lr"; otherwise
+    `degradation` (see deepsr.data.degradation.degrade) makes them from the HR frames. HR frames are cropped to sides that
+    `scale` divides.
     Raises InputError if the given LR frames do not fit the HR frames.
     """
 

@@ -12,7 +12,7 @@ from deepsr.errors import InputError
 LARGEST = 512 << 20  # bytes of one member; a frame of 8K video in 16-bit colour has 200 MB
 MOST_DENSE = 100  # unpacked to packed bytes; photographs stay under 3
 SMALL = 1 << 20  # bytes that are no bomb, however dense
-BROKEN = (  # by zipfile, on a damaged archive
+ZIP_ERRORS = (  # by zipfile, on a damaged archive
     zipfile.BadZipFile,
     NotImplementedError,
     EOFError,
@@ -33,7 +33,7 @@ def open_zip(source):
         raise InputError(
             f"{name}: cannot be read ({error.strerror or error}); make it readable, or get it again."
         ) from error
-    except BROKEN as error:
+    except ZIP_ERRORS as error:
         raise InputError(
             f"{name}: is not a complete zip archive ({error}); it may be a web page saved under this name, or cut "
             f"short; {get_again(name)}."
@@ -48,7 +48,7 @@ def get_again(archive):
 
 
 def check_members(archive):
-    """Raise InputError if a member of the zipfile.ZipFile could do harm or cannot be what it says.
+    """Raise InputError if a member of the zipfile.ZipFile could do harm or cannot be what the archive says of it.
 
     Refused are names that leave the folder, links and other special files, encryption, unknown compression,
     duplicates, overlapping members, contradictory sizes, and sizes beyond those of any frame (zip bombs).

@@ -37,10 +37,10 @@ class DraftKind:
 
 
 class Shot:
-    """The frames of a clip or shot, and what several drafts compute of them alike.
+    """The frames of a clip or shot, and what the drafts of several kinds compute from them.
 
-    scale, degradation, lr, n, hr: as of deepsr.drafts.ensemble.Drafts. pool: threads, as many as OpenCV may use; they
-    may call all but `hold`, which alone reads frames.
+    scale, degradation, lr, n, hr: see deepsr.drafts.ensemble.Drafts. pool: as many threads as OpenCV may use. They may call
+    every method but `hold`, the only one that reads frames.
     """
 
     def __init__(self, scale, degradation, lr, n, hr=None):
@@ -49,7 +49,7 @@ class Shot:
         self._source, self._lr, self._flows = lr, {}, {}
 
     def hold(self, numbers):
-        """Have these LR frames in memory, read in this order by the calling thread, and forget all others."""
+        """Keep these LR frames in memory, and no others. The calling thread reads those that are missing, in this order."""
         self._lr = {t: self._lr[t] if t in self._lr else self._source(t) for t in numbers}
         self._flows = {key: flow for key, flow in self._flows.items() if key[0] in self._lr and key[1] in self._lr}
 
@@ -62,7 +62,7 @@ class Shot:
         return enlarge(self._lr[t].astype(np.float32), self.scale, self.degradation)
 
     def missing(self, picture, t):
-        """What LR frame t shows and a picture of the same time, float32 (H, W), does not: float32 (H, W)."""
+        """What a picture of the time of LR frame t, float32 (H, W), lacks of this frame: their difference, enlarged."""
         return enlarge(self._lr[t] - shrink(picture, self.scale, self.degradation), self.scale, self.degradation)
 
     def flow(self, a, b, method, alpha):

@@ -7,7 +7,7 @@ import numpy as np
 
 from deepsr.errors import InputError
 
-TOLERANCE = 0.5  # pixels between start and return at which a flow weighs 1/e
+TOLERANCE = 0.5  # a flow that misses its start by so many pixels on the way back has the weight 1/e
 
 
 def dense_flow(target, neighbour, method="dis", alpha=20.0):
@@ -31,7 +31,7 @@ def dense_flow(target, neighbour, method="dis", alpha=20.0):
 
 
 def _estimator(method, alpha):
-    """A new estimator: DIS takes the flow of the last call as its start unless it is fresh."""
+    """A new estimator for each flow, since one that is used again begins with the flow of its last call (DIS)."""
     if method == "dis":
         dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         dis.setFinestScale(0)
@@ -39,28 +39,27 @@ def _estimator(method, alpha):
         dis.setVariationalRefinementIterations(3)
         dis.setVariationalRefinementAlpha(alpha)
         return dis
-    if method == "tvl1":
-        if not hasattr(cv2, "optflow"):
-            raise InputError("flow method tvl1 needs opencv-contrib-python-headless; install it or use dis.")
-        tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
-        tvl1.setLambda(alpha)
-        return tvl1
-    raise ValueError(f"unknown flow method {method!r}")
+    if not hasattr(cv2, "optflow"):
+        raise InputError("flow method tvl1 needs opencv-contrib-python-headless; install it or use dis.")
+    tvl1 = cv2.optflow.DualTVL1OpticalFlow_create()
+    tvl1.setLambda(alpha)
+    return tvl1
 
 
 def consistency(forward, backward, tolerance=TOLERANCE):
     """How well the flows to a frame and back agree, a weight: float32 (h, w, 2) twice -> float32 (h, w) in 0..1.
 
-    Where one goes there and back and does not return, a flow is wrong or there is nothing to be found: an occlusion, a cut
-    (Sundaram et al., ECCV 2010, section 3). tolerance: pixels of the flows from start to return at which the weight is 1/e.
+    A pixel that goes there and back should return to its place. If it does not, a flow is wrong, or the pixel is not to be
+    found in the other frame because something hides it or there was a cut (Sundaram et al., ECCV 2010, section 3).
+    tolerance: the weight is 1/e where it misses its place by so many pixels.
     """
     missed = forward + sample(backward, sampling_map(forward, forward.shape[:2]), cv2.INTER_LINEAR)
     return np.exp(-np.sum((missed / tolerance) ** 2, axis=2))
 
 
 def sampling_map(flow, shape):
-    """Where to sample for each pixel of a grid of this shape, (H, W), which may be finer than the flow's:
-    flow float32 (h, w, 2) in its own pixels -> float32 (H, W, 2), (x, y) in pixels of the grid.
+    """Where to sample for each pixel of a grid of this shape, (H, W): flow, float32 (h, w, 2) in pixels of its own grid,
+    which may be coarser -> positions, float32 (H, W, 2), (x, y) in pixels of the grid of this shape.
     """
     height, width = shape
     steps = flow * np.float32([width / flow.shape[1], height / flow.shape[0]])
@@ -71,7 +70,7 @@ def sampling_map(flow, shape):
 
 @lru_cache(2)
 def _pixels(height, width):
-    """The position of each pixel of a grid, float32 (H, W, 2): kept, since to make it took half the time of a map."""
+    """The position of each pixel of a grid, float32 (H, W, 2). It is kept: making it took half the time of a map."""
     return np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=2)
 
 

@@ -12,7 +12,7 @@ from deepsr.drafts.flow import consistency, sample, sampling_map
 
 
 class Registration(NamedTuple):
-    """How the neighbours of a target are registered and weighed: the keys of a setting but `iterations`."""
+    """How the neighbours of a target are registered and weighed: all keys of a setting except `iterations`."""
 
     flow: str
     alpha: float
@@ -51,9 +51,9 @@ class Kind(DraftKind):
         return [drafts[i] for i in sorted(drafts)]
 
     def _drafts_of(self, registration, t):
-        """{number of a setting: its draft} for the settings with this registration: they share the registered neighbours.
+        """{number of a setting: its draft} for all settings with this registration, which share the registered neighbours.
 
-        These take most of the memory, so they are gone before those of the next registration are made.
+        The neighbours take most of the memory, so they are freed before those of the next registration are made.
         """
         neighbours, mean, weight = self._fuse(t, registration)
         return {
@@ -63,7 +63,7 @@ class Kind(DraftKind):
         }
 
     def _fuse(self, t, registration):
-        """The registered neighbours of target t, and their mean with it and its weight, both float32 (H, W)."""
+        """The registered neighbours of target t, the weighted mean of them and the target, and the sum of the weights."""
         window = range(max(t - registration.radius, 0), min(t + registration.radius + 1, self.shot.n))
         total = self.shot.enlarged(t)
         register = partial(self._register, t, total.copy(), registration)
@@ -87,10 +87,10 @@ class Kind(DraftKind):
         return Neighbour(k, to_neighbour, to_target, warped, weight)
 
     def _back_project(self, draft, weight, t, neighbours, iterations):
-        """Correct the draft until, degraded, it explains the LR frames (Irani & Peleg, CVGIP 1991).
+        """Correct the draft until, made small, it agrees with the LR frames (Irani & Peleg, CVGIP 1991).
 
-        In each iteration the draft is moved to each neighbour's time and degraded; what is then missing from the LR frame
-        is enlarged, moved back and added, weighed by the trust in the registration.
+        In each iteration the draft is moved to the time of each neighbour and made small. Its difference to the neighbour's
+        LR frame is enlarged, moved back and added, weighed by the trust in the registration.
         """
         for _ in range(iterations):
             own = self.shot.pool.submit(self.shot.missing, draft, t)
@@ -99,7 +99,7 @@ class Kind(DraftKind):
         return draft
 
     def _correction(self, draft, neighbour):
-        """What is missing at a neighbour's time, moved to the target's and weighed: float32 (H, W)."""
+        """What the draft lacks of a neighbour, moved to the target's time and weighed: float32 (H, W)."""
         missing = self.shot.missing(sample(draft, neighbour.to_target, cv2.INTER_LINEAR), neighbour.frame)
         return neighbour.weight * sample(missing, neighbour.to_neighbour, cv2.INTER_LINEAR)
 

@@ -22,12 +22,12 @@ class Shard(NamedTuple):
 
 
 def choose(n_frames, height, width, scale, size, per_frame, without_neighbours, frames, validation_frames, seed):
-    """Choose random patch positions in a clip, on the LR grid: `scale` divides them, so that LR patches can be cut, too.
+    """Choose random positions of patches in a clip. `scale` divides them, so that networks on the LR grid can use them.
 
     n_frames, height, width: of the clip, sides already cropped to the scale; size: side of a patch in pixels;
     per_frame: patches per chosen frame; without_neighbours: share of the training patches whose drafts are made as if the
-    frame had no neighbours, so that the network knows frames to which neighbours add nothing; frames: frames to choose for
-    training (None = all); validation_frames: how many frames at the end of the clip are held out for validation.
+    frame had no neighbours, so that the network learns such frames, too; frames: number of frames to choose for training,
+    all if None; validation_frames: number of frames at the end of the clip that are held out for validation.
     Returns int32 (N, 5), the columns of COLUMNS, the last two 0 or 1; ordered by frame. Raises InputError if a patch is
     larger than the frame or the clip is too short.
     """
@@ -57,7 +57,7 @@ def seed_of(name):
 
 
 def check(positions, n_frames, height, width, size, path):
-    """Raise InputError naming `path` if a position (rows as of `choose`) is outside the clip."""
+    """Raise InputError that names `path` if one of the positions, rows as from `choose`, is outside the clip."""
     beyond = positions > [n_frames - 1, height - size, width - size, 1, 1]
     if beyond.any() or (positions < 0).any():
         raise InputError(f"{path}: is damaged (a patch lies outside the clip); delete it and run again.")
@@ -69,41 +69,32 @@ def cut(image, positions, size):
 
 
 def save(path, **arrays):
-    """Write arrays as an uncompressed npz, atomically and with reproducible bytes (numpy's own carries no time)."""
+    """Write arrays as an uncompressed npz file, which holds no time: the same arrays give the same bytes."""
     with atomic(path) as part:
         np.savez(part, **arrays)
 
 
-def load(path):
-    """Read an npz as memory maps: {name: array}. Raises InputError if the file is damaged (every byte is checked)."""
+def open_shard(path):
+    """The training shard at `path`, memory-mapped. NumPy maps npy files only, so the arrays are looked for in the npz file.
+
+    Raises InputError if the file is damaged; every byte is checked.
+    """
+    arrays = {}
     try:
-        arrays = {}
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
+            if damaged := archive.testzip():
                 raise zipfile.BadZipFile(f"{damaged} fails its checksum")
             for info in archive.infolist():
                 with archive.open(info) as member:
                     npy.read_magic(member)
                     shape, fortran, dtype = npy.read_array_header_1_0(member)
-                    if info.compress_type or dtype.hasobject:
+                    if info.compress_type or fortran or dtype.hasobject:
                         raise ValueError(f"{info.filename} cannot be mapped into memory")
                     offset = _data_offset(path, info) + member.tell()
-                order, empty = "F" if fortran else "C", 0 in shape
-                array = np.empty(shape, dtype) if empty else np.memmap(path, dtype, "r", offset, shape, order)
-                arrays[info.filename.removesuffix(".npy")] = array
-        return arrays
+                arrays[info.filename.removesuffix(".npy")] = np.memmap(path, dtype, "r", offset, shape)
+        return Shard(**arrays)
     except Exception as error:  # a damaged file can fail in any way that zipfile and numpy know
         raise InputError(f"{path}: is damaged ({error}); delete it and run again.") from error
-
-
-def open_shard(path):
-    """The training shard at `path`, memory-mapped. Raises InputError if it is damaged."""
-    arrays = load(path)
-    try:
-        return Shard(arrays["drafts"], arrays["target"], arrays["validation"])
-    except KeyError as error:
-        raise InputError(f"{path}: has no array {error}; delete it and run again.") from error
 
 
 def _data_offset(path, info):

@@ -10,9 +10,9 @@ from deepsr.progress import progress
 def training_patches(clip, spec, scale, degradation, chosen, size):
     """Make the drafts of the frames that patches were chosen from, and cut them.
 
-    clip: a Sequence; spec, scale, degradation: as of Drafts; chosen: DataFrame with the columns of patches.COLUMNS, one row
-    per patch; size: side of a patch in pixels. Patches marked `without_neighbours` see drafts of a clip of this frame alone.
-    Returns the arrays of a patches.Shard, {name: array}.
+    clip: a Sequence; spec, scale, degradation: see Drafts; chosen: DataFrame with the columns of patches.COLUMNS, one row
+    per patch; size: side of a patch in pixels. The drafts of patches marked `without_neighbours` are those of a clip that
+    consists of this frame alone. Returns the arrays of a patches.Shard, {name: array}.
     """
     drafts = Drafts(spec, scale, degradation, clip.lr_luma, len(clip), clip.hr_luma)
     inputs = np.empty((len(chosen), n_drafts(spec), size, size), np.uint8)

@@ -1,6 +1,6 @@
 """What figures and the report show of a clip: the frames with the largest and the least gain over bicubic, and slices.
 
-A slice is the row of pixels in the middle of the frame, over time: one row of the picture for each frame.
+A slice is a picture whose rows are the row of pixels in the middle of each frame, one below the other in order of time.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ EXAMPLES = (  # files of a scored clip
 
 
 def choose_examples(gains):
-    """{"best": the frame of the largest gain, "worst": that of the least}, the first one of several.
+    """{"best": the number of the frame with the largest gain, "worst": with the least}; of equal ones, the first.
 
-    gains: dB, a value per frame. Only finite gains count, since a frame without error has none and a flat frame -inf;
-    if there are no others, it is frame 0.
+    gains: in dB, a value for each frame. Only finite gains count, since the gain of a frame without any error is not finite.
+    If there are no others, both are frame 0.
     """
     gains = np.asarray(gains, dtype=float)
     finite = np.isfinite(gains)
@@ -33,17 +33,17 @@ def choose_examples(gains):
     return {"best": int(best), "worst": int(worst)}
 
 
-def add_to_slices(kept, pictures):
-    """Add a frame's row of pixels to each slice in `kept`, {"slice_hr.png": uint8 (frames, W, 3), ...}, up to SLICE_FRAMES.
+def add_to_slices(examples, pictures):
+    """Add a frame's row of pixels to each slice in `examples`, {"slice_hr.png": uint8 (frames, W, 3), ...}.
 
     pictures: {"hr": uint8 BGR (H, W, 3), "bicubic": ..., "deepsr": ...}.
     """
     for name in SLICED:
-        picture = pictures[name]
-        slice_ = kept.get(f"slice_{name}.png", picture[:0])
+        picture, file = pictures[name], f"slice_{name}.png"
+        slice_ = examples.get(file, picture[:0])
         if len(slice_) < SLICE_FRAMES:
             middle = len(picture) // 2
-            kept[f"slice_{name}.png"] = np.concatenate([slice_, picture[middle : middle + 1]])
+            examples[file] = np.concatenate([slice_, picture[middle : middle + 1]])
 
 
 def write_examples(folder, pictures):
@@ -56,7 +56,7 @@ def write_examples(folder, pictures):
 def read_examples(scores):
     """A scored clip's examples: {"best": example, "worst": example}.
 
-    scores: path of the clip's CSV, whose column `example` says which frames these are; their pictures are in the folder
+    scores: path of the clip's CSV file, whose column `example` says which frames these are. Their pictures are in the folder
     of the same name. An example has "frame" (number), "psnr_bicubic" and "psnr_deepsr" (dB), and the pictures "hr", "lr",
     "bicubic" and "deepsr", uint8 (H, W, 3) BGR. Raises InputError if a file is damaged.
     """

@@ -1,6 +1,6 @@
-"""How papers score their networks, by name: a value for each key of `evaluation` (config/config.schema.yaml).
+"""How papers score their networks, by name: values for keys of `evaluation` (config/config.schema.yaml).
 
-An entry is all that it takes to add one.
+To add a protocol, add an entry.
 """
 
 PROTOCOLS = {

@@ -22,8 +22,8 @@ log = logging.getLogger("deepsr")
 def pictures_of(hr, lr, predicted, scale, degradation):
     """The pictures of a frame, uint8 (H, W, 3) BGR, by name: hr, bicubic, deepsr, lanczos, and lr, (H/scale, W/scale, 3).
 
-    hr, lr: these pictures; predicted: the network's luma, float32 (H, W) in [0, 1]. Its colour comes from the bicubic
-    enlargement, as networks for luma are used.
+    hr, lr: these pictures; predicted: the network's luma, float32 (H, W) in [0, 1]. The picture deepsr has the colour of the
+    bicubic enlargement, as is usual for networks that enlarge luma.
     """
     bicubic = upscale(lr, scale, degradation)
     deepsr = to_bgr(predicted, chroma(bicubic))
@@ -33,8 +33,8 @@ def pictures_of(hr, lr, predicted, scale, degradation):
 def score_frame(pictures, predicted, color_space, border):
     """Scores of a frame by all metrics but the temporal ones: {"psnr_bicubic": dB, ..., "ssim_deepsr_rgb": ...}.
 
-    pictures: of `pictures_of`; predicted: the network's luma, which is not rounded as its picture is. Unmarked scores are in
-    `color_space`; all are taken `border` pixels inside the frame.
+    pictures: from `pictures_of`; predicted: the network's luma, not rounded as in its picture. Scores without a colour space
+    in their name are in `color_space`. `border` pixels at each side do not count.
     """
     lumas = {method: luma(pictures[method]) / 255.0 for method in METHODS} | {"deepsr": predicted}
     scores = {}
@@ -57,7 +57,7 @@ def score_frame(pictures, predicted, color_space, border):
 def score_motion(pictures, before):
     """Scores of a frame by the temporal metrics: {"tof_bicubic": pixels, ...}. All are NaN if there is no frame before it.
 
-    pictures, before: of this frame and of the one before it, or None.
+    pictures, before: from `pictures_of`, for this frame and for the one before it, or None.
     """
     return {
         f"{name}_{method}": metric.function(pictures[method], pictures["hr"], before[method], before["hr"])
@@ -75,12 +75,11 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
     clip: deepsr.data.sequence.Sequence; drafts[i]: the network's input for frame i; predict(drafts) -> the network's luma,
     float32 (H, W) in [0, 1]; settings: scale, degradation, color_space, border, skip_frames (how many are left out at each
     end), and temporal (whether the temporal metrics are wanted).
-    checkpoint: path of an npz file that is written now and then, from which a scoring that was killed goes on, to the same
-    result; deleting it is for the caller, once the result is written. made_from: text that tells all that the scores depend
-    on; a checkpoint that was made from anything else is not used.
-    Returns (DataFrame with `frame`, the scores and `example` ("", "best", "worst" or "best worst"), a row per frame;
-    {name in examples.EXAMPLES: uint8 BGR}). Raises InputError if the border leaves nothing of the frames, or if no frame is
-    left.
+    checkpoint: path of an npz file that is written now and then. A scoring that was killed goes on from it, to the same
+    result. The caller deletes it when the result is written. made_from: text that names all that the scores depend on; a
+    checkpoint with another text is not used.
+    Returns a DataFrame with `frame`, the scores and `example` ("", "best", "worst" or "best worst"), a row for each frame,
+    and the pictures {name in examples.EXAMPLES: uint8 BGR}. Raises InputError if border or skip_frames leave nothing.
     """
     border, skipped, temporal = settings["border"], settings["skip_frames"], settings["temporal"]
     if 2 * border >= min(clip.height, clip.width):
@@ -93,7 +92,7 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
         predicted, lr = predict(drafts[frame]), clip.lr(frame)
         return predicted, pictures_of(clip.hr(frame), lr, predicted, settings["scale"], settings["degradation"])
 
-    rows, kept = _resume(checkpoint, made_from)
+    rows, examples = _resume(checkpoint, made_from)
     gains = [row["psnr_deepsr"] - row["psnr_bicubic"] for row in rows]
     before = enlarge(frames[len(rows) - 1])[1] if rows and temporal else None  # a checkpoint does not hold it
     saved = time.monotonic()
@@ -103,17 +102,17 @@ def score_clip(clip, drafts, predict, settings, checkpoint, made_from):
         rows.append(scores | (score_motion(pictures, before) if temporal else {}))
         before = pictures
         gains.append(scores["psnr_deepsr"] - scores["psnr_bicubic"])
-        for which, example in choose_examples(gains).items():
-            if example == len(gains) - 1:
-                kept |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
-        add_to_slices(kept, pictures)
+        for which, number in choose_examples(gains).items():
+            if number == len(gains) - 1:
+                examples |= {f"{which}_{picture}.png": pictures[picture] for picture in PICTURES}
+        add_to_slices(examples, pictures)
         if time.monotonic() - saved >= SAVE_EVERY:
-            _save(checkpoint, made_from, rows, kept)
+            _save(checkpoint, made_from, rows, examples)
             saved = time.monotonic()
     table = pd.DataFrame({"frame": frames}).join(pd.DataFrame(rows))
     chosen = choose_examples(gains)
     table["example"] = [" ".join(which for which in chosen if chosen[which] == i) for i in range(len(rows))]
-    return table, kept
+    return table, examples
 
 
 def _save(path, made_from, rows, pictures):
@@ -123,7 +122,7 @@ def _save(path, made_from, rows, pictures):
 
 
 def _resume(path, made_from):
-    """(scores of the first frames, pictures of the examples among them) in a checkpoint, none if it cannot be used."""
+    """The scores of the first frames in a checkpoint, and the pictures so far; both empty if it cannot be used."""
     if not Path(path).exists():
         return [], {}
     try:

@@ -9,10 +9,10 @@ SIDE = 48  # HR pixels; every scale divides it
 
 
 def multiply_adds(path):
-    """Multiply-adds of a network per HR pixel, float, counted in the graph of its .onnx file.
+    """Multiply-adds of a network for each HR pixel, counted in the graph of its .onnx file, without those of the drafts.
 
-    Only convolutions multiply in the networks that the workflow exports, all with stride 1, so each weight of a kernel is
-    used once at every position of the layer's output. What makes the drafts is not counted.
+    In the networks that the workflow exports only convolutions multiply, all with stride 1. So each weight of a kernel is
+    used once at every position of the layer's output.
     """
     model = onnx.load(path)
     for tensor in model.graph.input:
@@ -30,11 +30,11 @@ def multiply_adds(path):
 
 
 def seconds_per_frame(drafts, predict, frames):
-    """Seconds per frame that the drafts take, and the network: (float, float).
+    """Seconds for each frame that the drafts take, and that the network takes: (float, float).
 
-    drafts[t]: the network's input for frame t of a shot of `frames` frames, made when asked for; predict(drafts[t]): the
-    network. The drafts' is the mean, since a draft kind may make all of a shot's at once; the network's is the median, which
-    neither the first call nor something else at work disturbs.
+    drafts[t]: the network's input for frame t of a shot of `frames` frames, which is made when it is asked for;
+    predict(drafts[t]): the network. For the drafts it is the mean over the frames, since a draft kind may make those of
+    several frames at once. For the network it is the median, which neither the first call nor other work disturbs.
     """
     times = []
     for t in range(frames):

@@ -10,9 +10,10 @@ TEXT = ("experiment", "dataset", "drafts", "sequence", "network", "degradation",
 
 
 def leading_columns():
-    """The table's columns in order, but for the scores marked with a colour space, which follow them.
+    """The first columns of the table, in order. The scores whose names end with a colour space follow them.
 
-    A temporal metric's are there only if an experiment asks for them, seeds and gain_std only if one has several seeds.
+    Columns of temporal metrics are there only if an experiment asks for them, seeds and gain_std only if one has several
+    seeds.
     """
     main = [f"{name}_{method}" for name in METRICS for method in METHODS if method != "lanczos"]
     place = main.index("psnr_deepsr") + 1
@@ -25,9 +26,9 @@ def leading_columns():
 def frame_mean(scores):
     """Mean of each score over a clip's frames, and how many frames were left out because a score was infinite there.
 
-    scores: DataFrame, a row per frame. A frame without error has an infinite PSNR, which would swallow the mean: the means
-    are over the frames where no score is infinite, and are infinite only if there is none. Temporal scores are finite; their
-    means are over all frames but the first, which has none before it.
+    scores: DataFrame, a row for each frame. The PSNR of a frame without error is infinite, and would make the mean infinite,
+    too. So the means are over the frames where no score is infinite, unless there is no such frame. Temporal scores are
+    finite; their means are over all frames but the first, which has no frame before it.
     """
     temporal = score_columns(scores, temporal=True)
     motion, scores = scores[temporal].iloc[1:], scores[score_columns(scores)].drop(columns=temporal)
@@ -37,9 +38,9 @@ def frame_mean(scores):
 
 
 def score_columns(table, temporal=None):
-    """Names of the columns that hold a metric's values, whatever the method and the colour space.
+    """Names of the columns that hold values of metrics, for all methods and colour spaces.
 
-    temporal: True or False asks for the temporal metrics or for the others only.
+    temporal: True for the temporal metrics only, False for the others only.
     """
     names = tuple(f"{name}_" for name, metric in METRICS.items() if temporal in (None, metric.temporal))
     return [column for column in table if column.startswith(names)]
@@ -48,9 +49,9 @@ def score_columns(table, temporal=None):
 def collect(facts, paths):
     """The table of clips from the scores of their frames.
 
-    facts: a dict for each clip and training, with names and the experiment's settings; an experiment of several seeds has a
-    training, `run`, for each. paths: the CSV of the clip's scores, or None if it has not been scored. Such a clip's numbers,
-    and those of the mean that would lack it, are NaN.
+    facts: a dict for each clip and training, with names and the experiment's settings. An experiment with several seeds has
+    a training (`run`) for each. paths: the CSV file of each one's scores, or None if it has not been scored. Then the
+    numbers of this clip and of the mean are NaN.
     """
     rows = []
     for clip, path in zip(facts, paths, strict=True):
@@ -67,7 +68,7 @@ def collect(facts, paths):
 
 
 def incomplete(facts, paths):
-    """The table of `collect` with a column `status`: scored, missing (a clip), incomplete (a mean that would lack one)."""
+    """The table of `collect` with a column `status`: "scored", "missing", or "incomplete" for a mean that lacks a clip."""
     result = collect(facts, paths)
     lacks = result["psnr_deepsr"].isna()
     status = np.where(result["sequence"] == "mean", "incomplete", "missing")
@@ -76,18 +77,18 @@ def incomplete(facts, paths):
 
 
 def with_means(rows):
-    """The table of `rows`, a dict of facts and mean scores for each clip and training, with gains and means.
+    """The table of `rows`, each a dict of facts and mean scores of one clip and training, with gains and means over clips.
 
-    The rows of an experiment and a data set are followed by their mean over the clips, each of which is a mean over its
-    frames. Where an experiment has several seeds, all scores are means over its trainings (`run`), and gain_std is the
-    standard deviation of their gains (of a sample, hence n - 1).
+    The rows of an experiment and a data set are followed by the mean over their clips. Where an experiment has several
+    seeds, all scores are means over its trainings (`run`), and gain_std is the standard deviation of their gains (of a
+    sample, with n - 1).
     """
     clips = pd.DataFrame(rows)
     clips["gain"] = clips["psnr_deepsr"] - clips["psnr_bicubic"]
     numbers = [*score_columns(clips), "gain"]
     groups = []
     for _, group in clips.groupby(["experiment", "dataset"], sort=False):
-        runs = [_with_mean(run, numbers) for _, run in group.groupby("run", sort=False)]
+        runs = [_append_mean(run, numbers) for _, run in group.groupby("run", sort=False)]
         table = runs[0]
         if len(runs) > 1:
             gains = pd.concat([run["gain"] for run in runs], axis=1)
@@ -101,17 +102,17 @@ def with_means(rows):
     return table[leading + sorted(set(table) - {*leading, "run"})]
 
 
-def _with_mean(clips, numbers):
-    """A training's rows for the clips of a data set, and their mean."""
+def _append_mean(clips, numbers):
+    """A training's rows for the clips of a data set, followed by a row with the means of `numbers`."""
     mean = {**clips.iloc[0], **clips[numbers].mean(skipna=False), "sequence": "mean"}
     mean |= clips[["frames", "infinite_frames"]].sum().to_dict()
     return pd.DataFrame([*clips.to_dict("records"), mean])
 
 
 def read_scores(clips, paths):
-    """The scores of the frames of clips, means over an experiment's seeds: {(experiment, data set, clip): DataFrame}.
+    """The scores of the frames of clips: {(experiment, data set, clip): DataFrame}, means over an experiment's seeds.
 
-    clips: these names for each of the CSV files at `paths`; an experiment of several seeds stands there several times.
+    clips: these three names for each of the CSV files at `paths`; with several seeds, a file for each has the same names.
     """
     found = {}
     for clip, path in zip(clips, paths, strict=True):
@@ -122,11 +123,10 @@ def read_scores(clips, paths):
 
 
 def read_psnr(path):
-    """results/psnr.csv with two columns more: `oracle`, and `mean` where a row is the mean over clips."""
+    """results/psnr.csv with two further columns: `oracle`, and `mean`, which tells whether a row is the mean over clips."""
     table = read_table(path, ["frames"], TEXT)
     table["oracle"] = table["drafts"].str.endswith("(oracle)")
-    # By its place, since a clip may be called "mean" too.
-    table["mean"] = table.groupby(["experiment", "dataset"]).cumcount(ascending=False) == 0
+    table["mean"] = table["sequence"] == "mean"
     return table
 
 

@@ -1,7 +1,7 @@
 """How steady an enlarged video is: metrics of two consecutive frames.
 
-All functions take four pictures of one shape, uint8 (H, W, 3) BGR: a frame as it is shown and its ground truth, and then the
-same of the frame before it. A still video scores 0 (0.2 grey levels by the warping error, since its flow is not quite 0).
+The metrics take four pictures of one shape, uint8 (H, W, 3) BGR: the enlarged frame and its ground truth, and the same two
+of the frame before. A still video scores 0, or 0.2 grey levels by the warping error, since its flow is not quite 0.
 """
 
 import cv2
@@ -9,9 +9,9 @@ import numpy as np
 
 
 def optical_flow(start, end):
-    """Farneback's flow, float32 (H, W, 2) in pixels: what is at p in `start` is at p + flow[p] in `end`. uint8 BGR pictures.
+    """Farneback's flow between two pictures, float32 (H, W, 2): what is at p in `start` is at p + flow[p] in `end`.
 
-    Its settings are those of TecoGAN's metric.
+    The settings are those of TecoGAN's metric.
     """
     grey = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in (start, end)]
     return cv2.calcOpticalFlowFarneback(
@@ -23,9 +23,9 @@ def tof(shown, truth, shown_before, truth_before):
     """Mean distance in pixels between the optical flow of the enlarged video and that of the true one.
 
     The metric tOF of TecoGAN (Chu et al., "Learning temporal coherence via self-supervision for GAN-based video generation",
-    ACM TOG 2020, section 5.1) as their code computes it, in a window in the frame's middle whose sides are the largest
-    multiples of 32 that leave at least 16 pixels. (They leave out a clip's first and last two frames; here all count.)
-    NaN if a side is shorter than 48 pixels.
+    ACM TOG 2020, section 5.1), computed as in their code: in a window in the middle of the frame whose sides are multiples
+    of 32 and at least 16 pixels shorter than the frame's. Their code leaves out a clip's first and last two frames; here all
+    count. NaN if a side is shorter than 48 pixels.
     """
     height, width = ((side - 16) // 32 * 32 for side in truth.shape[:2])
     if min(height, width) <= 0:
@@ -38,9 +38,9 @@ def tof(shown, truth, shown_before, truth_before):
 def warping_error(shown, truth, shown_before, truth_before):
     """Root mean square difference in grey levels between a frame and the one before it, moved along the true video's flow.
 
-    After Lai et al., "Learning blind video temporal consistency", ECCV 2018, section 4.2, with Farneback's flow for
-    FlowNet2's. Pixels that the frame before does not show are left out: those outside it, and those where the flow there and
-    back does not return (Ruder et al., GCPR 2016, equation 5). NaN if none is left.
+    After Lai et al., "Learning blind video temporal consistency", ECCV 2018, section 4.2, with Farneback's flow in the place
+    of FlowNet2's. Pixels that the frame before does not show are left out: those that come from outside of it, and those
+    that the flow there and back does not return to their place (Ruder et al., GCPR 2016, equation 5). NaN if none is left.
     """
     back, there = optical_flow(truth, truth_before), optical_flow(truth_before, truth)
     height, width = truth.shape[:2]

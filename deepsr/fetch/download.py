@@ -19,29 +19,29 @@ log = logging.getLogger(__name__)
 def download(url, path, size=None, digest=None, timeout=60, retries=5, sleep=time.sleep):
     """Download `url`, or the first of a list of mirrors that has the right file, to `path`, unless it is there already.
 
-    What has arrived is kept in `path`.part (and what is known of its source in `path`.part.json), so the same
-    call goes on from there after a failure, an interruption or a kill. A remote file that has changed since is
-    started over. size: expected bytes, or None; digest: expected sha256 in hexadecimal, or None. For `timeout`
-    (seconds), `retries` and `sleep` see deepsr.fetch.remote.Remote.
+    What has arrived is kept in `path`.part, and a note on where it came from in `path`.part.json, so that the same call goes
+    on from there after a failure, an interruption or a kill. If the remote file has changed since, the download starts
+    over. size: expected bytes, or None; digest: expected sha256 in hexadecimal, or None. For `timeout` (seconds), `retries`
+    and `sleep` see deepsr.fetch.remote.Remote.
 
     Raises InputError if no address gives the file, its size or digest is wrong, or the disk is too small.
     """
     path = Path(path)
-
-    def attempt(address):
-        if part.wrong:  # what an address before has given
-            part.clear()
-        if size is None or part.length != size:
-            _fill(part, address, size, timeout, retries, sleep)
-        found = digest and sha256(part.path)
-        part.wrong = bool(digest) and found != digest.lower()
-        if part.wrong:
-            raise Refused(
-                f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the config if "
-                f"it is wrong, or delete {part.path} to download the file again"
-            )
-
     with writing(path), _Part(path) as part:
+
+        def attempt(address):
+            if part.wrong:  # the last address gave another file
+                part.clear()
+            if size is None or part.length != size:
+                _fill(part, address, size, timeout, retries, sleep)
+            found = digest and sha256(part.path)
+            part.wrong = bool(digest) and found != digest.lower()
+            if part.wrong:
+                raise Refused(
+                    f"the file's sha256 is {found}, but {digest.lower()} is expected; correct the expected one in the "
+                    f"config if it is wrong, or delete {part.path} to download the file again"
+                )
+
         if not path.exists():  # another process may have finished it just now
             first_that_works(url, path, attempt, kept=part.path)
             part.finish()
@@ -82,7 +82,7 @@ class _Part:
     def __init__(self, target):
         self.target = target
         self.path = target.with_name(target.name + ".part")
-        self.wrong = False  # whether the bytes are complete and not those that are expected
+        self.wrong = False  # whether it is complete and has another sha256 than expected
         self._note_path = target.with_name(target.name + ".part.json")
 
     def __enter__(self):
@@ -154,8 +154,8 @@ def _fill(part, url, size, timeout, retries, sleep):
             return
         described = False
         try:
-            name, known = part.target.name, remote.size or size
-            with progress(total=known, initial=part.length, desc=name, unit="B", unit_scale=True) as bar:
+            total, name = remote.size or size, part.target.name
+            with progress(total=total, initial=part.length, desc=name, unit="B", unit_scale=True) as bar:
                 for offset, data in remote.blocks(part.length):
                     if not described:
                         bar.total = remote.size

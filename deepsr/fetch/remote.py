@@ -1,4 +1,4 @@
-"""A file behind an HTTP address, read in ranges; broken connections are taken up again where they broke."""
+"""A file behind an HTTP address, read in ranges. After a broken connection, reading goes on where it broke."""
 
 import logging
 import re
@@ -36,7 +36,7 @@ class Remote:
     """A file behind an HTTP address, read in ranges; neither its size nor its ETag may change meanwhile."""
 
     def __init__(self, url, expected=None, size=None, etag=None, timeout=60, retries=5, sleep=time.sleep):
-        """`size` (bytes) and `etag`: known from an earlier try, or None. `expected`: the size it must have, or None.
+        """`size` (bytes) and `etag`: known from an earlier try, or None. `expected`: the size that it must have, or None.
 
         `timeout` (seconds) is for connecting and for each wait for data. After `retries` failures in a row, without
         a new byte between them, the address is given up; `sleep` waits between tries. Raises Refused.
@@ -60,8 +60,8 @@ class Remote:
     def blocks(self, start, stop=None):
         """Yield (offset, bytes) of the file from byte `start` to `stop` (None: its end), in order.
 
-        A broken connection is taken up again at the byte where it broke. If the server cannot send ranges,
-        the offsets start over at 0 when `stop` is None. Raises Refused and Changed.
+        After a broken connection, the transfer goes on at the byte where it broke. If the server cannot send ranges and
+        `stop` is None, the offsets start over at 0. Raises Refused and Changed.
         """
         best, failures = start, 0
         while True:
@@ -147,7 +147,7 @@ class Remote:
 
 
 def _why(error):
-    """The innermost of urllib3's nested sentences."""
+    """The message of the innermost of urllib3's nested errors."""
     error = getattr(error, "reason", None) or error
     return str(error.args[0] if error.args else error)
 

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from deepsr.data.frames import members_below
-from deepsr.data.zips import BROKEN, open_zip
+from deepsr.data.zips import ZIP_ERRORS, open_zip
 from deepsr.errors import InputError
 from deepsr.fetch.download import check_space, first_that_works
 from deepsr.fetch.remote import BLOCK, Refused, Remote
@@ -18,18 +18,18 @@ from deepsr.progress import progress
 
 log = logging.getLogger(__name__)
 
-GAP = 1 << 16  # bytes between wanted members that are read over rather than asked around
+GAP = 1 << 16  # bytes: so small a gap between two wanted members is fetched with them rather than by a second request
 
 
 class HttpFile(io.RawIOBase):
     """The file of a Remote as a seekable, read-only binary file, for zipfile.ZipFile.
 
-    Reads run through one open request as long as they move forward within it; elsewhere a new one is sent for
-    the 1 MiB blocks around what is read. Raises Refused and Changed.
+    One request serves reads as long as they move forward within it. For any other read a new request is sent, for the 1 MiB
+    blocks around what is read. Raises Refused and Changed.
     """
 
     def __init__(self, remote):
-        """Ask for one byte of the deepsr.fetch.remote.Remote, to learn its size."""
+        """Ask the deepsr.fetch.remote.Remote for one byte, which tells its size."""
         self.name = remote.url
         self._remote = remote
         self._position = 0
@@ -46,7 +46,7 @@ class HttpFile(io.RawIOBase):
             self._buffer += next(self._stream)[1]
 
     def readinto(self, target):
-        """Fill `target` from the position on, but for the end of the file; return how many bytes."""
+        """Fill `target` from the position on, as far as the file goes; return the number of bytes."""
         start = self._position
         end = min(start + len(target), self._remote.size)
         if start >= end:
@@ -95,7 +95,7 @@ def fetch_clip(url, prefix, path, frames=None, size=None, timeout=60, retries=5,
         try:
             archive = open_zip(file)
             members = _clip(archive, prefix, frames)
-        except InputError as error:  # another address may have a better one; what comes after is advice on local archives
+        except InputError as error:  # another address may have a better one; after "; " comes advice on local archives
             raise Refused(str(error).removeprefix(f"{address}: ").partition("; ")[0]) from error
         _fetch(file, archive, members, folder)
         return [member.filename.rpartition("/")[2] for member in members]
@@ -127,7 +127,7 @@ def _clip(archive, prefix, frames):
 
 
 def _fetch(file, archive, members, folder):
-    """Bring the members that are not yet in `folder` there, each run of neighbours by one request."""
+    """Fetch the members that are not yet in `folder`. One request serves those that are neighbours in the archive."""
     offsets = sorted(member.header_offset for member in archive.infolist())
     ends = dict(zip(offsets, [*offsets[1:], archive.start_dir], strict=True))
     missing = [m for m in members if not _is_there(folder / m.filename.rpartition("/")[2], m)]
@@ -146,14 +146,14 @@ def _fetch(file, archive, members, folder):
             for member in run:
                 try:
                     frame = archive.read(member)
-                except BROKEN as error:
+                except ZIP_ERRORS as error:
                     raise Refused(f"the member {member.filename!r} is damaged ({error})") from error
                 write_file(folder / member.filename.rpartition("/")[2], frame)
                 bar.update(member.compress_size)
 
 
 def _is_there(path, member):
-    """Whether an earlier call has fetched this very member: its length and CRC-32 tell."""
+    """Whether an earlier call has fetched this very member, judged by its length and CRC-32."""
     if not path.exists() or path.stat().st_size != member.file_size:
         return False
     return zlib.crc32(path.read_bytes()) == member.CRC

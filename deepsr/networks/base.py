@@ -17,22 +17,22 @@ class Start(NamedTuple):
     """What a training begins with."""
 
     weights: list  # float32 arrays, in the order of model.weights
-    rates: list  # scale of the optimizer's steps, arrays of the same shapes
+    rates: list  # arrays of the same shapes: factors of the optimizer's steps
     whitening: np.ndarray | None  # float32 (n, n), n = k*k*D: first kernel (n, filters) = whitening @ what is trained
 
 
 class Network:
-    """An architecture. Subclasses define `graph`, and may replace any of the other methods by a faster or better one.
+    """An architecture. Subclasses define `graph`, and may replace any other method by a faster or better one.
 
     By default the network is the sum of its graph and of the best linear filter over the drafts. The filter is fitted in
-    closed form before the training and stays as it is; the graph learns what the filter cannot do.
+    closed form before the training and then stays as it is; the graph learns what the filter cannot do.
     """
 
     filter_size = 11  # side in pixels of the linear filter, odd
     linear_skip = True  # whether the linear filter is added to the graph's output
 
     def graph(self, x, n_drafts, scale):
-        """The Keras tensor (batch, H, W, 1) that is computed from x, the tensor (batch, H, W, n_drafts) of all drafts.
+        """The output, a Keras tensor (batch, H, W, 1), as a function of x, the tensor (batch, H, W, n_drafts) of all drafts.
 
         Both are on the HR grid, and H and W are multiples of `scale`. `deepsr.networks.onnx_export` lists the layers that
         may be used. A network on the LR grid begins with `keras.ops.space_to_depth(x, scale)` and ends with
@@ -41,11 +41,11 @@ class Network:
         raise NotImplementedError
 
     def build(self, n_drafts, scale):
-        """The Keras model: inputs input_0 .. input_{D-1}, float32 (batch, H, W, 1) in [0, 1], the frame enlarged by bicubic
-        interpolation last; one output, float32 (batch, H, W, 1), not clipped.
+        """The Keras model. Its inputs input_0 .. input_{D-1}, float32 (batch, H, W, 1) in [0, 1], are the drafts and, last,
+        the frame enlarged by bicubic interpolation; its output is float32 (batch, H, W, 1), not clipped.
 
-        Raises InputError if `graph` fails, has another size or number of channels, has a layer that cannot be exported, or
-        does not begin with the linear skip.
+        Raises InputError if `graph` fails, gives another size or number of channels, has a layer that cannot be exported, or
+        cannot start at zero beside the linear skip.
         """
         inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
         x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
@@ -58,7 +58,7 @@ class Network:
         return model
 
     def _checked_graph(self, x, n_drafts, scale):
-        """What `graph` returns. Raises InputError for what is wrong with it, with the line in the network's file."""
+        """What `graph` returns. Raises InputError if something is wrong with it, with the line in the network's file."""
         try:
             output = self.graph(x, n_drafts, scale)
         except Exception as error:  # in a graph anything can fail
@@ -86,7 +86,7 @@ class Network:
         return output
 
     def _is_odd(self, graph, last):
-        """Whether the graph gives the negative if the weights of its last layer are negative: then it can start at zero."""
+        """Whether the output changes its sign when the weights of the last layer do. Such a layer can start at zero."""
         own, weights = {id(variable) for variable in last.weights}, [weight.numpy() for weight in graph.weights]
         negative = [-w if id(variable) in own else w for variable, w in zip(graph.weights, weights, strict=True)]
         x = np.random.default_rng(0).random((1, 24, 24, graph.inputs[0].shape[-1]), np.float32)  # a multiple of every scale
@@ -96,8 +96,8 @@ class Network:
     def forward(self, model, weights, x, dtype="float32"):
         """The model's output float32 (batch, H, W) for drafts x, float32 (batch, H, W, D), as the training computes it.
 
-        weights: arrays or tensors in the order of model.weights. dtype: "bfloat16" lets a faster form compute wide layers
-        in this precision; this general one computes in float32 in any case.
+        weights: arrays or tensors in the order of model.weights. dtype: a subclass may compute wide layers in "bfloat16" if
+        it is asked to; this general form always computes in float32.
         """
         inputs = [x[..., i : i + 1] for i in range(x.shape[-1])]
         return model.stateless_call(weights, [], inputs)[0][..., 0]
@@ -105,9 +105,9 @@ class Network:
     def start(self, model, weights, normal, seed):
         """The `Start` of a training.
 
-        weights: random ones, in the order of model.weights. normal: float64 (n + 2, n + 2), the normal matrix
-        (`deepsr.train.normal_matrix`) of windows of `filter_size`, or None: then the linear skip stays zero. seed: of
-        further random numbers, which this general start does not need.
+        weights: random ones, in the order of model.weights. normal: the normal matrix (`deepsr.train.normal_matrix`) of
+        windows of `filter_size`, float64 (n + 2, n + 2); if it is None, the linear skip stays zero. seed: for a start that
+        needs further random numbers; this one does not.
         """
         weights = [np.array(weight, np.float32) for weight in weights]
         rates = [np.ones_like(weight) for weight in weights]

@@ -1,10 +1,10 @@
 """Chains of convolutions on the HR grid, as DeepSR and SRCNN are, with a start and a training form of their own.
 
-The start carries the best linear filter over the drafts in the first channel of each layer. All other channels start as
-random features of the image that have no say yet. Training then has only the non-linear rest to learn, provided that
-it does not throw the start away. So a start comes with the scale of each weight's steps (a step on the filter's own
-path moves every pixel, coherently), and with the coordinates in which the first layer is trained: those in which its
-input is white, since neighbouring pixels and drafts are nearly the same everywhere.
+At the start the first channel of each layer computes the best linear filter over the drafts. All other channels compute
+random features of the image, which have no effect on the output yet. The training then has to learn only what is not
+linear, provided that its first steps do not destroy the start. So a start comes with a factor for the steps of each weight:
+small for the filter's own weights, of which a small change moves all pixels together. It also comes with the coordinates
+in which the first layer is trained: those in which its input is white, since neighbouring pixels and drafts are alike.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ class Chain(Network):
         return model
 
     def forward(self, model, weights, x, dtype="float32"):
-        """See `Network.forward`. On two cores of a CPU 1.5 times as many patches a second as by the general form."""
+        """See `Network.forward`. On two cores of a CPU this takes 1.5 times as many patches a second as the general form."""
         return spectral_form.forward(model, weights, x, dtype)
 
     def start(self, model, weights, normal, seed):
@@ -43,7 +43,7 @@ class Chain(Network):
         if normal is None:
             return super().start(model, weights, normal, seed)
         size, _, drafts, filters = weights[0].shape
-        whitening, effective = whiten(normal, size, drafts)
+        whitening, effective = whiten(normal)
         random = np.random.default_rng([seed, 4]).normal(0, GAIN / np.sqrt(effective), (len(whitening), filters))
         features = ops.convert_to_numpy(ops.matmul(whitening, np.asarray(random, np.float32)))
         mean = normal[:-2, -2] / normal[-2, -2] / 255
@@ -56,8 +56,9 @@ class Chain(Network):
 def embed(model, weights, kernel, bias):
     """Put a linear filter, kernel (k, k, D) and bias, into the first channel of a chain.
 
-    Returns weights with which the network equals the filter, and the scale of each weight's steps. Where the activation
-    is tanh the channel carries eps * (filtered - 1/2), in its linear range; where it is ReLU, filtered + 1, above zero.
+    Returns weights with which the network equals the filter, and the factors of the weights' steps. The activation must
+    leave the channel as it is. So the channel carries eps * (filtered - 1/2), in the linear range of tanh, or filtered + 1,
+    above the zero of ReLU.
     """
     first = next(layer for layer in model.layers if layer.weights)
     eps, shift = {"tanh": (0.1, -0.5), "relu": (1.0, 1.0)}[first.activation.__name__]
@@ -71,6 +72,6 @@ def embed(model, weights, kernel, bias):
         weight[weight.shape[0] // 2, weight.shape[1] // 2, 0, 0] = 1 / eps if last else 1
     for rate in rates:
         rate[..., 0] = 0.01 * eps
-        if rate.ndim == 4 and rate.shape[3] == 1 and rate.shape[2] > 1:  # where the features get their say
+        if rate.ndim == 4 and rate.shape[3] == 1 and rate.shape[2] > 1:  # the layer that adds the features to the filter
             rate[...] = 0.1 * eps
     return weights, rates

@@ -17,7 +17,8 @@ class Layer(NamedTuple):
 def read_chain(graph):
     """The list of Layer of an ONNX graph that `deepsr.networks.onnx_export` wrote.
 
-    Raises ValueError unless it is a plain chain: 1 x 1 but for the first and the third layer, or one channel.
+    Raises ValueError unless it is a plain chain of at least three layers: the second has a 1 x 1 kernel, the third gives one
+    channel, and all further layers have one channel.
     """
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     layers, value = [], graph.input[0].name

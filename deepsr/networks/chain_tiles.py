@@ -1,9 +1,10 @@
 """Applies a chain of convolutions, such as DeepSR or SRCNN, faster than the general predictor does.
 
-The same numbers as the whole-frame network, for less time and memory. The first layer takes a third of its
-operations as products of spectra (`deepsr.networks.spectra`). A 3x3 convolution from 512 channels to 1 is slow in every
-library, but equals a product to 9 maps and nine shifted additions: so only the first layer looks beyond its own
-pixel, and tiles overlap by its kernel alone. What follows has one channel and runs on the whole frame.
+It gives the same numbers as the network on the whole frame, for less time and memory. As products of spectra
+(`deepsr.networks.spectra`) the first layer needs a third of its operations. A 3x3 convolution from 512 channels to 1 is slow
+in every library, but it equals a matrix product that gives 9 maps, which are then shifted and added. So only the first layer
+looks beyond its own pixel, and tiles overlap by its kernel alone. The layers after the third have one channel and run on the
+whole frame.
 """
 
 from itertools import product
@@ -21,11 +22,11 @@ ACTIVATIONS = {"Tanh": np.tanh, "Relu": lambda x: np.maximum(x, 0), "Identity": 
 
 
 class Predictor(tiles.Predictor):
-    """See `deepsr.networks.tiles.Predictor`; tiles here have ROWS rows, and a width that their memory decides."""
+    """See `deepsr.networks.tiles.Predictor`. Tiles here have ROWS rows, and as many columns as their memory allows."""
 
     cpu_tile_mb = 6  # a tile's values in all layers stay in the processor's cache
-    gpu_tile_mb = 64  # few and large operations, of which any GPU has room for some at a time
-    grid = side = 1  # frames of any size are taken, and padded to whole tiles
+    gpu_tile_mb = 64  # so that operations are few and large, and every GPU has room for some at a time
+    grid = side = 1  # frames may have any size, since they are padded to whole tiles
 
     def _prepare(self, model):
         layers = read_chain(model.graph)
@@ -35,12 +36,12 @@ class Predictor(tiles.Predictor):
         self._tile = _tile_size(*self._head, megabytes)
         return _tile_graph(*self._head, *self._tile)
 
-    def _frame(self, drafts):
+    def __call__(self, drafts):
         halo = self._head[0].kernel.shape[0] // 2
         size = self._head[2].kernel.shape[0]
         height, width = drafts.shape[1:]
         rows, columns = self._tile
-        # The frame is padded to whole tiles, and what lies beyond it is dropped.
+        # The frame is padded to whole tiles; what tiles give beyond it is dropped.
         beyond = [(halo, halo + -height % rows), (halo, halo + -width % columns), (0, 0)]
         padded = np.pad(drafts.transpose(1, 2, 0), beyond)
 
@@ -50,7 +51,7 @@ class Predictor(tiles.Predictor):
             found = self._session.run(None, {"tile": tile.astype(np.float32) / 255})[0]
             return found[:, : height - y, : width - x]
 
-        # Map (i, j) of a pixel is its share in the pixel i - size // 2 rows above it, j - size // 2 columns left.
+        # A value in map (i, j) belongs to the pixel i - size // 2 rows above its own and j - size // 2 columns to the left.
         total = np.zeros((height + size - 1, width + size - 1), np.float32)
         corners = list(product(range(0, height, rows), range(0, width, columns)))
         for (y, x), tile in zip(corners, self._pool.map(maps, corners), strict=True):
@@ -65,7 +66,7 @@ class Predictor(tiles.Predictor):
 
 
 def _tile_size(first, second, third, megabytes):
-    """Rows and columns of a tile whose values take so much memory: spectra, and each layer before and after activation."""
+    """Rows and columns of a tile whose values take this memory: the spectra, and each layer before and after activation."""
     size, *_, filters = first.kernel.shape
     spectra_rows = 2 * ((ROWS + size - 1) // 2 + 1)
     column = spectra_rows * filters + 2 * ROWS * (filters + second.kernel.shape[3]) + ROWS * third.kernel.shape[0] ** 2
@@ -73,8 +74,8 @@ def _tile_size(first, second, third, megabytes):
 
 
 def _tile_graph(first, second, third, rows, columns):
-    """ONNX model from a tile with the first layer's halo, (rows + 2r, columns + 2r, D), to the k * k maps of the third
-    layer, (k * k, rows, columns).
+    """The ONNX model that computes the k * k maps of the third layer, (k * k, rows, columns), from a tile with the pixels
+    around it that the first layer needs, (rows + 2r, columns + 2r, D).
     """
     size, _, channels, filters = first.kernel.shape
     forward, parts, inverse = spectra.transforms(rows, size)

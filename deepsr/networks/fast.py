@@ -8,7 +8,7 @@ from keras import initializers, layers, ops
 
 from deepsr.networks.base import Network
 
-FILTERS, BLOCKS = 12, 4  # filters: for each step of the scale, so that an HR pixel costs the same at every scale
+FILTERS, BLOCKS = 12, 4  # filters are multiplied by the scale, so that an HR pixel costs the same at every scale
 
 
 class Net(Network):
@@ -20,8 +20,8 @@ class Net(Network):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", name="first")(x)
         for i in range(BLOCKS):
             y = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"block{i}_first")(x)
-            # A tenth of Keras's usual spread (scale is a variance): blocks begin near the identity, which lets the first
-            # steps be large. Not made with the module, when the training's seed is not yet set.
+            # A tenth of Keras's usual spread (scale is a variance), so that blocks begin near the identity and the first
+            # steps can be large. It is made here and not with the module, since the training's seed is set in between.
             small = initializers.VarianceScaling(0.01, mode="fan_avg", distribution="uniform")
             y = layers.Conv2D(filters, 3, padding="same", kernel_initializer=small, name=f"block{i}_second")(y)
             x = layers.Add(name=f"block{i}")([x, y])

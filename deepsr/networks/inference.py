@@ -9,14 +9,14 @@ from deepsr.errors import InputError
 from deepsr.networks import chain_tiles, tiles
 from deepsr.networks.model_file import REMEDY, load_network
 
-# Optional: name of a network -> the class that applies it faster than the general one of `deepsr.networks.tiles`.
+# Networks that another class applies faster than the general one of `deepsr.networks.tiles`.
 PREDICTORS = {"deepsr": chain_tiles.Predictor, "srcnn": chain_tiles.Predictor}
 
 
 def open_predictor(path, threads=1, gpu=False):
-    """The predictor of an .onnx file that `onnx_export.to_onnx` made: the network's own one, or else the general one.
+    """The predictor for an .onnx file that `onnx_export.to_onnx` made. The file's metadata name the network.
 
-    Arguments and attributes: see `deepsr.networks.tiles.Predictor`. The file's metadata name the network.
+    Arguments and attributes: see `deepsr.networks.tiles.Predictor`.
     Raises InputError if the file is missing, damaged or not such a network.
     """
     model, facts = load_network(path)
@@ -27,7 +27,7 @@ def open_predictor(path, threads=1, gpu=False):
 
 
 def frame_predictor(path, threads=1, gpu=False):
-    """A function from the drafts of a frame to the enlarged frame, as `predict_frame`, by the network of an .onnx file.
+    """A function from a frame's drafts to the enlarged frame: `predict_frame` by the network of an .onnx file.
 
     Arguments and errors: see `open_predictor`.
     """
@@ -37,8 +37,8 @@ def frame_predictor(path, threads=1, gpu=False):
 def predict_frame(predictor, drafts, pad=8):
     """The enlarged frame, float32 (H, W) in [0, 1], of `drafts`, uint8 (n_drafts, H, W).
 
-    The network takes what lies beyond the border for black, which darkens the frame's edge: here it sees the
-    frame's mirror image for `pad` pixels, rounded up to what the network's grid asks for.
+    The network takes what lies beyond the border for black, which would darken the frame's edge. So it is given the frame's
+    mirror image there, `pad` pixels wide, rounded up to a multiple of the network's grid.
     """
     height, width = drafts.shape[1:]
     pad = math.ceil(pad / predictor.grid) * predictor.grid

@@ -1,14 +1,15 @@
 """The best linear filter over the drafts, in closed form: what trainings start from. Our own addition.
 
-All is computed from a normal matrix (`deepsr.train.normal_matrix`): float64 (n + 2, n + 2), the sums of products of
-n = size * size * drafts window pixels (row, column, draft), one, and the target; pixels in 0..255.
+All is computed from a normal matrix (`deepsr.train.normal_matrix`), float64 (n + 2, n + 2): the sums, over many pixels, of
+the products of any two of these values: the n = size * size * drafts pixels of the window (row, column, draft), the number
+one, and the target. Pixels are in 0..255.
 """
 
 import numpy as np
 from keras import ops
 
 RIDGE = 0.3  # added to the normal matrix's diagonal per sample, in squared grey levels of 255
-FLOOR = 0.2  # share of the mean eigenvalue added to all, lest whitening amplify noise
+FLOOR = 0.2  # this share of the mean eigenvalue is added to all, so that whitening does not amplify noise
 ROUNDING = 1 / 12  # variance of rounding to whole grey levels
 
 
@@ -27,8 +28,8 @@ def solve_filter(normal, size, drafts):
     return solution[:-1].reshape(size, size, drafts).astype(np.float32), np.float32(solution[-1] / 255)
 
 
-def whiten(normal, size, drafts):
-    """Matrix float32 (n, n) to coordinates in which a normal matrix's windows are nearly white, and how many of them are."""
+def whiten(normal):
+    """The matrix, float32 (n, n), to coordinates in which the windows are nearly white, and how many coordinates count."""
     n = len(normal) - 2
     count = normal[n, n]
     mean = normal[:n, n] / count

@@ -1,4 +1,4 @@
-"""A trained network as an .onnx file: what it says of itself, and an experiment that scores it instead of training one."""
+"""A trained network as an .onnx file: its metadata, and the experiment that scores it instead of training a network."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from deepsr.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 REMEDY = "delete it and run again, or give the .onnx file of a network trained by this workflow"
-# What an experiment with a trained network may still say; all else is decided by the file.
-FREE = {"model", "score", "evaluation", "degradation", "allow_overlap"}
+# The keys that an experiment with a trained network may have; the file decides the others.
+ALLOWED = {"model", "score", "evaluation", "degradation", "allow_overlap"}
 
 
 def load_network(path):
@@ -40,10 +40,10 @@ def load_network(path):
 def experiment_of(path):
     """The settings of an experiment that a trained network's file decides.
 
-    path: of the .onnx file; one that is not there is looked for in the folder of the workflow. Keys: model (the path that
-    was found), network, scale, drafts, degradation (what made LR frames small), train (no data set of this
-    config), trained_on (the names of its data sets) and clips ({"data set/clip": sha256 of the frames}, all of theirs).
-    Raises InputError as `load_network` does, and if the file does not tell all that.
+    path: of the .onnx file. A relative path that leads nowhere is looked up in the folder of the workflow. The keys: model
+    (the path that was found), network, scale, drafts, degradation (what made LR frames small), train (empty, since it is
+    trained on no data set of this config), trained_on (names of data sets) and clips ({"data set/clip": sha256 of the
+    frames}). Raises InputError as `load_network` does, and if the metadata lack one of these.
     """
     found = Path(path).expanduser()
     if not found.is_file() and (ROOT / found).is_file():
@@ -65,15 +65,15 @@ def experiment_of(path):
 
 
 def with_model(name, experiment, defaults):
-    """(defaults, experiment) of an experiment with a trained network: the defaults are what its file decides.
+    """The defaults for an experiment with a trained network, which hold what its file decides, and its other own keys.
 
-    Raises InputError as `experiment_of` does, and if the experiment says itself what the file decides.
+    Raises InputError as `experiment_of` does, and if the experiment has a key that the file decides.
     """
-    if wrong := sorted(set(experiment) - FREE):
+    if wrong := sorted(set(experiment) - ALLOWED):
         raise InputError(
             f"config: experiments.{name}.{wrong[0]}: {experiment['model']} is trained, and tells network, scale and "
             f"drafts; take {' and '.join(wrong)} out, or model."
         )
-    kept = {key: value for key, value in defaults.items() if key in FREE - {"model"}}
+    kept = {key: value for key, value in defaults.items() if key in ALLOWED - {"model"}}
     own = {key: value for key, value in experiment.items() if key != "model"}
     return experiment_of(experiment["model"]) | kept, own

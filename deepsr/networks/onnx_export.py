@@ -38,8 +38,8 @@ def to_onnx(model, metadata=None):
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for entry in config["layers"]:
         if entry["class_name"] != "InputLayer":
-            _write(graph, entry, weights.get(entry["name"], []))  # operations of keras.ops have none
-    graph.nodes[-1].output[0] = "output"  # Keras sorts the layers: nothing comes after the one that gives the output
+            _write(graph, entry, weights.get(entry["name"], []))  # operations of keras.ops have no weights
+    graph.nodes[-1].output[0] = "output"  # Keras sorts the layers: the last one gives the output
 
     def frame(name):
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 1, "height", "width"])
@@ -67,7 +67,7 @@ class _Graph:
         self.nodes, self.weights = [], []
 
     def node(self, operator, inputs, name, **attributes):
-        """Add an operator, whose output has its name; returns this name."""
+        """Add an operator. Its output has its name, which is returned."""
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
@@ -200,7 +200,7 @@ def _resize(graph, name, config, inputs, weights):
 
 
 def _unary(operator, **allowed):
-    """An operator of one input without settings; the layer's config may only have the allowed values."""
+    """The writer for an operator of one input without settings; a layer's config may only have the allowed values."""
 
     def write(graph, name, config, inputs, weights):
         _only(config, **allowed)
@@ -210,7 +210,7 @@ def _unary(operator, **allowed):
 
 
 def _binary(operator):
-    """An operator of two inputs without settings; of more inputs, one after the other."""
+    """The writer for an operator of two inputs without settings; further inputs follow one after the other."""
 
     def write(graph, name, config, inputs, weights):
         result = inputs[0]
@@ -220,7 +220,7 @@ def _binary(operator):
     return write
 
 
-# Class name of a layer or of an operation of keras.ops -> what writes it. docs/extending.md tells it to users.
+# The function that writes each layer or operation of keras.ops, by the name of its class. docs/extending.md lists them.
 LAYERS = {
     "Conv2D": _conv,
     "Conv2DTranspose": _transposed_conv,

@@ -9,10 +9,10 @@ def transforms(rows, size):
     rows: of a column of the output; size: rows of the kernel. A column of the input has `rows + size - 1` rows (its
     padding included), so that nothing wraps around, and n = (rows + size - 1) // 2 + 1 frequencies.
 
-    forward: (2n, rows + size - 1), an input column to the real and the imaginary part of each frequency.
-    kernel: (4n, size), a kernel column to what these two parts are multiplied by, for the real and for the imaginary
-    part of each product. It is conjugated, since libraries' "convolution" is a correlation.
-    inverse: (rows, 2n), the products' parts to the output column.
+    forward: (2n, rows + size - 1), from an input column to the real and the imaginary part of each frequency.
+    kernel: (4n, size), from a kernel column to four factors for each frequency: two for the real part of the product and two
+    for its imaginary part. It is conjugated, since the "convolution" of libraries is a correlation.
+    inverse: (rows, 2n), from the parts of the products to the output column.
     """
     length = rows + size - 1
     frequency = np.arange(length // 2 + 1)[:, None]

@@ -9,10 +9,10 @@ from deepsr.networks import spectra
 def forward(model, weights, x, dtype="float32"):
     """The network's output with the given weights, in forms whose gradients are cheap.
 
-    `x`: float32 (batch, H, W, D), static shape; returns float32 (batch, H, W). Equal to the model up to float rounding.
-    The first layer takes a third of the operations as products of spectra; on the two one-channel layers, which are next
-    to no work, libraries spend much of a training step. dtype: "bfloat16" computes all layers but those of one channel
-    in this precision; spectra need more, so the first one is then a plain convolution.
+    `x`: float32 (batch, H, W, D), static shape; returns float32 (batch, H, W), equal to the model's up to rounding.
+    As products of spectra the first layer needs a third of the operations. The layers with one output channel are little
+    work, and yet libraries spend much of a training step on them. dtype: "bfloat16" computes all layers in this precision,
+    except from one channel to one. It is too coarse for spectra, so the first layer is then a plain convolution.
     """
     pairs = zip(weights[0::2], weights[1::2], [layer for layer in model.layers if layer.weights], strict=True)
     for kernel, bias, layer in pairs:
@@ -38,7 +38,7 @@ def _convolve(x, kernel):
 
 
 def _by_spectra(x, kernel):
-    """Products of the columns' spectra, summed over the kernel's columns: (m, H, W, C) -> (m, H, W, F)."""
+    """A convolution by products of the columns' spectra, summed over the kernel's columns: (m, H, W, C) -> (m, H, W, F)."""
     size, _, channels, filters = kernel.shape
     m, h, w, _ = x.shape
     r = size // 2
@@ -56,7 +56,10 @@ def _by_spectra(x, kernel):
 
 
 def _many_to_one(x, kernel):
-    """A product with all k*k taps, then their shifted sum: (m, H, W, C), (k, k, C) -> float32 (m, H, W)."""
+    """A convolution to one channel: each pixel times all k*k taps, and then the sum of the k*k shifted results.
+
+    (m, H, W, C), (k, k, C) -> float32 (m, H, W).
+    """
     size, _, channels = kernel.shape
     _, h, w, _ = x.shape
     r = size // 2
@@ -67,7 +70,10 @@ def _many_to_one(x, kernel):
 
 
 def _one_to_one(x, kernel):
-    """Rows to their k shifts, a product with the kernel, then the shifted sum: (m, H, W), (k, k) -> (m, H, W)."""
+    """A convolution from one channel to one: each row in its k shifts, times the kernel, and then the shifted sum over rows.
+
+    (m, H, W), (k, k) -> (m, H, W).
+    """
     size = kernel.shape[0]
     r = size // 2
     x = ops.pad(x, [(0, 0), (r, r), (r, r)])

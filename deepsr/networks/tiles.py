@@ -19,12 +19,12 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Predictor:
-    """A network of `deepsr.networks.onnx_export.to_onnx`; `predictor(drafts)` is one frame's luma.
+    """Applies a network that `deepsr.networks.onnx_export.to_onnx` wrote: `predictor(drafts)` is one frame's luma.
 
-    model: the onnx.ModelProto. threads: tiles computed at a time, at most the CPUs this process may use; they do not
-    change the result. gpu: compute on a GPU by CUDA, in float32 as on a CPU (never measured); if onnxruntime finds none,
-    that is logged. Attributes: n_drafts (int), on_gpu (bool, whether it computes there), grid (int, H and W of the drafts
-    must be multiples of it). Raises ValueError for layers that are not known.
+    model: the onnx.ModelProto. threads: how many tiles are computed at a time, at most one on each CPU that this process may
+    use; the result does not depend on it. gpu: compute on a GPU by CUDA, in float32 as on a CPU (never measured); if
+    onnxruntime finds none, the log says so. Attributes: n_drafts (int), on_gpu (bool, whether it computes there), grid (int,
+    H and W of the drafts must be multiples of it). Raises ValueError for layers that are not known.
     """
 
     cpu_tile_mb, gpu_tile_mb = 22, 256  # memory of a tile's values: larger tiles overlap less, smaller ones stay in caches
@@ -39,27 +39,27 @@ class Predictor:
             self._session = self._start([CPU], self.cpu_tile_mb)
 
     def _prepare(self, model):
-        """Take from the model what does not depend on the tiles' size."""
+        """Compute from the model what does not depend on the tiles' size."""
         self._model = model
         self.halo, self.grid, self._floats = receptive_field(model.graph)
 
     def _tile_model(self, megabytes):
-        """The onnx.ModelProto that computes a tile of such memory; sets the tiles' size."""
+        """Set the tiles' size so that one takes this memory, and return the onnx.ModelProto that computes such a tile."""
         side = math.sqrt(megabytes * 1e6 / (4 * self._floats)) - 2 * self.halo
         self.side = max(1, round(max(side, self.halo) / self.grid)) * self.grid
         return self._model
 
     def _start(self, providers, megabytes):
-        """A session of onnxruntime for tiles of such memory."""
+        """A session of onnxruntime for tiles that take this memory."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
-        options.enable_mem_pattern = False  # its blocks lie beside those of the first tile: 46 MB for `fast`, and not faster
+        options.enable_mem_pattern = False  # it would take 46 MB more for `fast`, and be no faster
         model = self._tile_model(megabytes).SerializeToString()
         return onnxruntime.InferenceSession(model, options, providers=providers)
 
     def _starts_on_gpu(self):
-        """Whether the session now computes on a GPU; says why if it does not."""
+        """Start a session on a GPU and return True; if that is not possible, log the reason and return False."""
         reason = "onnxruntime finds none that it can use"
         if CUDA in onnxruntime.get_available_providers():
             try:
@@ -74,23 +74,12 @@ class Predictor:
         return False
 
     def __call__(self, drafts):
-        """The network's output, float32 (H, W), unclipped, on `drafts` / 255; drafts: uint8 (n_drafts, H, W).
-
-        Raises ValueError for drafts of another type or number, or of a size that the network does not take.
-        """
-        if drafts.ndim != 3 or len(drafts) != self.n_drafts or drafts.dtype != np.uint8:
-            raise ValueError(f"expected uint8 ({self.n_drafts}, H, W), got {drafts.dtype} {drafts.shape}")
-        if any(side % self.grid for side in drafts.shape[1:]):
-            raise ValueError(f"expected sides that are multiples of {self.grid}, got {drafts.shape[1:]}")
-        return self._frame(drafts)
-
-    def _frame(self, drafts):
-        """The output of the whole frame from its tiles."""
+        """The network's output, float32 (H, W), not clipped, for drafts, uint8 (n_drafts, H, W)."""
         frame = np.empty(drafts.shape[1:], np.float32)
         steps = [_equal_tiles(length, self.side, self.grid) for length in frame.shape]
 
         def compute(corner):
-            """Fill a tile; beyond the frame's border the network pads with zeros, as in the whole frame."""
+            """Compute a tile and put it into the frame. Beyond the frame's border the network itself pads with zeros."""
             first = [max(0, start - self.halo) for start in corner]
             seen = [slice(begin, start + step + self.halo) for begin, start, step in zip(first, corner, steps, strict=True)]
             tile = drafts[:, *seen].astype(np.float32) / 255
@@ -103,7 +92,7 @@ class Predictor:
 
 
 def _equal_tiles(length, most, grid):
-    """Side of the fewest equal tiles that cover a length; it is a multiple of grid and at most `most`, as that is one."""
+    """Side of equal tiles, as few as possible, that cover a length: a multiple of `grid`, as is `most`, the largest side."""
     tiles = math.ceil(length / most)
     return math.ceil(length / (tiles * grid)) * grid
 
@@ -111,12 +100,13 @@ def _equal_tiles(length, most, grid):
 def receptive_field(graph):
     """What tiles of an ONNX graph need: (halo, grid, floats).
 
-    halo: pixels around a tile that its output depends on, a multiple of grid. grid: side of the largest pixel in the
-    network, in pixels of the input; tiles are aligned to it. floats: values per pixel of the input that are held at a
-    time, about: the drafts, and the widest layer's input, sums and output. Raises ValueError for an unknown operator.
+    halo: how many pixels around a tile its output depends on, a multiple of grid. grid: side of the largest pixel in the
+    network, in pixels of the input; tiles are aligned to it. floats: about how many values are held at a time for each pixel
+    of the input: the drafts, and the widest layer's input, sums and output. Raises ValueError for an unknown operator.
     """
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    reach, side = defaultdict(int), {graph.output[0].name: 1}  # of each value: pixels needed around a tile, side of a pixel
+    # For each value in the graph, from the output backwards: pixels that are needed around a tile, and side of a pixel.
+    reach, side = defaultdict(int), {graph.output[0].name: 1}
     grid, widest = 1, 0
     for node in reversed(graph.node):
         attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}

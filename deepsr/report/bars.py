@@ -1,4 +1,4 @@
-"""Bars and intervals: the scores of each clip and of the mean over clips."""
+"""Bars and intervals: the scores of each clip and of the mean over the clips."""
 
 import numpy as np
 
@@ -8,22 +8,20 @@ from deepsr.report.bootstrap import bootstrap_interval
 from deepsr.report.published import comparable
 from deepsr.report.style import GREY
 
-NO_NUMBER = {True: " no value", False: " no error"}  # of a NaN, as SSIM has of tiny frames, and of an infinite PSNR
+LINE = 0.19  # inches from one bar to the next
 
 
 def plot_metric(table, name, published):
-    """Bars of a metric, for bicubic and every experiment, per clip and for the mean, and marks for what was published.
+    """Bars of a metric, for bicubic and every experiment, for each clip and the mean, and marks for published scores.
 
-    The PSNR of an experiment of several seeds has an error bar, their standard deviation.
-
-    table: of deepsr.evaluate.table.read_psnr; name: of the metric in METRICS; published: of
+    table: from deepsr.evaluate.table.read_psnr; name: of the metric in METRICS; published: from
     deepsr.report.published.read_published.
     """
     metric, looks, panels = METRICS[name], style.looks(table), style.panels(table)
     marks = [comparable(published, panel).dropna(subset=[name]) if name in published else [] for panel in panels]
-    counts = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
-    counts = [count + len(beside) + 2 * bool(len(beside)) for count, beside in zip(counts, marks, strict=True)]
-    figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
+    lines = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
+    lines = [count + (len(beside) + 2 if len(beside) else 0) for count, beside in zip(lines, marks, strict=True)]
+    figure, parts = style.panel_figure(panels, [LINE * count + 0.75 for count in lines])
     for part, panel, beside in zip(parts, panels, marks, strict=True):
         axes, y, ticks, longest = part.subplots(), 0, {}, 0
         values = panel[[f"{name}_bicubic", f"{name}_deepsr"]].to_numpy().ravel()
@@ -31,25 +29,15 @@ def plot_metric(table, name, published):
         end = values[np.isfinite(values)].max(initial=0) or 1
         for clip, rows in style.clips(panel):
             axes.text(0, y, f" {clip}", weight="bold", va="center")
-            bicubic = rows[f"{name}_bicubic"].iloc[0]
-            bars = [("bicubic", bicubic, {"color": GREY}, "")]
-            has_spread = name == "psnr" and "gain_std" in rows
-            for row in rows.to_dict("records"):
-                color, _ = looks[row["experiment"]]
-                look = {"color": "white", "edgecolor": color, "hatch": "////"} if row["oracle"] else {"color": color}
-                # The table's gain is rounded after the subtraction.
-                gain = row["gain"] if name == "psnr" else row[f"{name}_deepsr"] - row[f"{name}_bicubic"]
-                text = f"  {gain:+{metric.form}}" if np.isfinite(gain) else ""
-                if has_spread and np.isfinite(row["gain_std"]):
-                    look |= {"xerr": row["gain_std"], "capsize": 2}
-                    text += f" ± {row['gain_std']:.2f}"
-                bars.append((row["experiment"], row[f"{name}_deepsr"], look, text))
-            for label, value, look, gain in bars:
+            for label, value, look, gain in _bars(rows, name, looks):
                 y += 1
                 ticks[y] = label
                 length = np.nan_to_num(value, nan=0, posinf=end)
                 axes.barh(y, length, height=0.8, **look)
-                text = f" {value:{metric.form}}{gain}" if np.isfinite(value) else NO_NUMBER[np.isnan(value)]
+                if np.isfinite(value):
+                    text = f" {value:{metric.form}}{gain}"
+                else:  # SSIM has no value for tiny frames; the PSNR of a frame without error is infinite
+                    text = " no value" if np.isnan(value) else " no error"
                 axes.text(length, y, text, va="center")
                 longest = max(longest, len(text))
             y += 1.4
@@ -70,16 +58,34 @@ def plot_metric(table, name, published):
     return figure
 
 
+def _bars(rows, name, looks):
+    """Yield the bars of a clip, first bicubic's, as (label, value, look, text that stands behind the value).
+
+    The PSNR of an experiment with several seeds has an error bar: the standard deviation over the seeds.
+    """
+    yield "bicubic", rows[f"{name}_bicubic"].iloc[0], {"color": GREY}, ""
+    for row in rows.to_dict("records"):
+        color, _ = looks[row["experiment"]]
+        look = {"color": "white", "edgecolor": color, "hatch": "////"} if row["oracle"] else {"color": color}
+        # The table's gain is rounded after the subtraction.
+        gain = row["gain"] if name == "psnr" else row[f"{name}_deepsr"] - row[f"{name}_bicubic"]
+        text = f"  {gain:+{METRICS[name].form}}" if np.isfinite(gain) else ""
+        if name == "psnr" and np.isfinite(row.get("gain_std", np.nan)):
+            look |= {"xerr": row["gain_std"], "capsize": 2}
+            text += f" ± {row['gain_std']:.2f}"
+        yield row["experiment"], row[f"{name}_deepsr"], look, text
+
+
 def plot_gain(table, scores, seed):
     """Gain over bicubic with 95% confidence intervals of the mean over frames.
 
-    An experiment of several seeds has an error bar, too: the standard deviation of its gains.
-    scores: {(experiment, dataset, sequence): DataFrame, a row per frame}; seed: of the bootstrap.
+    An experiment with several seeds also has an error bar: the standard deviation of its gains.
+    scores: {(experiment, dataset, sequence): DataFrame, a row for each frame}; seed: of the bootstrap.
     """
     gains = {clip: (frames["psnr_deepsr"] - frames["psnr_bicubic"]).to_numpy() for clip, frames in scores.items()}
     looks, panels = style.looks(table), style.panels(table)
-    counts = [sum(len(rows) + 1.4 for _, rows in style.clips(panel)) for panel in panels]
-    figure, parts = style.panel_figure(panels, [0.19 * count + 0.75 for count in counts])
+    lines = [sum(len(rows) + 1.4 for _, rows in style.clips(panel)) for panel in panels]
+    figure, parts = style.panel_figure(panels, [LINE * count + 0.75 for count in lines])
     for part, panel in zip(parts, panels, strict=True):
         axes, y, ticks, ends = part.subplots(), 0, {}, [0.0]
         for clip, rows in style.clips(panel):

@@ -3,16 +3,16 @@
 import numpy as np
 
 RESAMPLES, LEVEL = 10_000, 0.95  # of the bootstraps, and of their intervals
-# With fewer, even a gain on every clip is no rarer than 5% by chance: a two-sided sign test of 5 gives 2 / 2**5 = 6%.
+# With fewer clips, even a gain on every clip happens by chance in more than 5% of cases: 2 / 2**5 = 6% for five clips.
 MIN_CLIPS = 6
 
 
 def bootstrap_interval(clips, seed):
     """Confidence interval of the mean over clips of the mean over frames: (low, high).
 
-    clips: list of 1-D arrays, a value per frame. Circular block bootstrap (Politis & Romano 1992) within each clip, with
-    blocks of ceil(sqrt(n)) of its n frames, since neighbouring frames are alike; percentiles. It says how sure the mean is
-    for these clips, not for other footage. Values that are not finite are left out; nan, nan if none is left.
+    clips: list of 1-D arrays, a value for each frame. It is a circular block bootstrap (Politis & Romano 1992) within each
+    clip, with blocks of ceil(sqrt(n)) of its n frames, since neighbouring frames are alike. It says how sure the mean is for
+    these clips, not for other footage. Values that are not finite are left out; without any other it is (nan, nan).
     """
     clips = [values for values in (np.asarray(c, float)[np.isfinite(c)] for c in clips) if len(values)]
     if not clips:
@@ -30,10 +30,10 @@ def bootstrap_interval(clips, seed):
 def compare(first, second, seed):
     """How much better the first experiment is than the second on the same frames, and whether that may be chance.
 
-    first, second: lists of 1-D arrays of scores, a clip's frames each, in the same order. Paired bootstrap over clips: the
-    clips' mean differences are drawn with replacement, since what differs from clip to clip says how sure the mean is for
-    other footage. Frames without a finite difference are left out, and clips without any other frame.
-    Returns {"clips": number, "difference": mean, "low", "high": of its percentile interval, NaN below MIN_CLIPS clips}.
+    first, second: lists of 1-D arrays, the scores of a clip's frames in each, in the same order. It is a paired bootstrap
+    over clips, which draws from the mean differences of the clips with replacement: how much these differ says how sure the
+    mean is for other footage. Frames without a finite difference are left out, and clips that have no other frames.
+    Returns {"clips": number, "difference": mean, "low" and "high": its 95% interval, NaN below MIN_CLIPS clips}.
     """
     means = []
     for a, b in zip(first, second, strict=True):
@@ -49,6 +49,6 @@ def compare(first, second, seed):
 
 
 def _percentiles(means):
-    """Between which two numbers LEVEL of the resampled means lie."""
+    """The two numbers between which the share LEVEL of the resampled means lies."""
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -14,7 +14,7 @@ from deepsr.report import style
 def plot_crops(title, oracle, examples, crop):
     """Zoomed crops of a clip's best and worst frame with error maps.
 
-    examples: of deepsr.evaluate.examples.read_examples; crop: side in HR pixels.
+    examples: from deepsr.evaluate.examples.read_examples; crop: side in HR pixels.
     """
     figure = Figure(figsize=(7.6, 7.2), layout="constrained", facecolor=style.TINT if oracle else "white")
     figure.suptitle(f"{title}: {style.ORACLE}" if oracle else title, weight="bold", x=0.01, ha="left")
@@ -71,10 +71,10 @@ def _plot_example(part, which, example, crop):
 
 
 def crop_window(hr, bicubic, deepsr, crop, worst=False):
-    """The window of crop x crop pixels where DeepSR gains most over bicubic in PSNR of Y (worst: least).
+    """The window of crop x crop pixels where DeepSR gains most over bicubic in PSNR of Y, or least if `worst`.
 
-    Only the half of the windows where bicubic errs most counts: in flat areas a large ratio means nothing.
-    hr, bicubic, deepsr: uint8 (H, W, 3) BGR. Returns (top, left, height, width), less than crop if the frame is smaller.
+    Only the half of the windows with the largest errors of bicubic counts, since in flat areas a large ratio means nothing.
+    hr, bicubic, deepsr: uint8 (H, W, 3) BGR. Returns (top, left, height, width); the window is smaller if the frame is.
     """
     height, width = min(crop, hr.shape[0]), min(crop, hr.shape[1])
     truth = luma(hr).astype(np.float64)

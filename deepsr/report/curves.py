@@ -42,8 +42,8 @@ def plot_frames(table, scores):
 def plot_training(runs):
     """Loss and validation PSNR over the steps.
 
-    runs: {experiment: (oracle, history)}, history: DataFrame with step, loss and val_psnr, a row per validation; the first
-    is the start and the one with the largest val_psnr was kept.
+    runs: {experiment: (oracle, history)}; history: DataFrame with step, loss and val_psnr, a row for each validation. The
+    first row is the start's; the weights of the one with the largest val_psnr were kept.
     """
     looks = dict(zip(runs, style.cycle(), strict=False))
     runs = dict(sorted(runs.items(), key=lambda item: item[1][0]))
@@ -79,7 +79,7 @@ def plot_training(runs):
 
 
 def plot_degradations(table):
-    """Mean gain of each experiment on each data set, where these have the clips under degradations of their own."""
+    """Mean gain of each experiment on each data set, for data sets that differ in their degradation."""
     means, looks = table[table["mean"]], style.looks(table)
     names, ends = list(means["dataset"].unique()), []
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")

@@ -4,14 +4,13 @@ from matplotlib.figure import Figure
 
 from deepsr.report import style
 
-SLICE_WIDTH = 400  # pixels in the frame's middle; of more, a page of a book or a phone could not show each
+SLICE_WIDTH = 400  # pixels in the middle of the row: as many as a page or a phone can show one by one
 
 
 def plot_flicker(title, truth, bicubic, networks):
-    """A row of pixels over time, of the ground truth, bicubic and each network, one picture below the other.
+    """A row of pixels over time: the slices of the ground truth, bicubic and each network, one below the other.
 
-    truth, bicubic: slices, uint8 (frames, W, 3) BGR, a row of pixels for each frame; networks: {experiment: (oracle, its
-    slice)}.
+    truth, bicubic: slices (deepsr.evaluate.examples), uint8 (frames, W, 3) BGR; networks: {experiment: (oracle, its slice)}.
     """
     slices = {"HR (ground truth)": (False, truth), "bicubic": (False, bicubic)}
     slices |= dict(sorted(networks.items(), key=lambda item: item[1][0]))  # honest ones first

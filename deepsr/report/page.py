@@ -1,4 +1,4 @@
-"""The report: one HTML page that holds everything it shows and asks nothing of any network."""
+"""The report: one HTML page that holds everything it shows and loads nothing from anywhere."""
 
 import base64
 import re
@@ -19,19 +19,20 @@ USED = re.compile(r"took ([\d.]+) s, used ([\d.]+) s of CPU and at most (\d+) MB
 WINDOW = 320  # HR pixels; side of the pictures that can be compared
 BARS = (
     "Bars start at 0; behind each stands the value, and then its difference to bicubic's. Experiments stand together if "
-    "they share the degradation, hence the bicubic frame they are compared with. Hatched bars on a tinted ground are "
+    "they share the degradation, and so the bicubic frame that they are compared with. Hatched bars on a tinted ground are "
     "oracles: they see the ground truth."
 )
 STEADINESS = (
     "tOF is how far the motion is from the true video's; the warping error is what remains of a frame when the one before "
     "it is moved along the true motion and taken away. What is blurred is steady, too, so read both beside PSNR."
 )
-CHARTS = {  # title and caption, behind those of the metrics
+CHARTS = {  # title and caption; they come after the charts of the metrics
     "gain": (
         "Gain over bicubic",
-        "Mean over the frames with its 95% confidence interval: circular block bootstrap over a clip's frames, 10,000 "
-        "resamples. It says how sure the mean is for these clips; other footage may differ by more. A thin black bar is the "
-        "standard deviation over an experiment's seeds, if it has several. Oracles have an axis of their own.",
+        "This is the mean over the frames with its 95% confidence interval, by a circular block bootstrap over a clip's "
+        "frames with 10,000 resamples. It says how sure the mean is for these clips; other footage may differ by more. A "
+        "thin black bar is the standard deviation over an experiment's seeds, if it has several. Oracles have an axis of "
+        "their own.",
     ),
     "frames": (
         "PSNR along the frames",
@@ -40,13 +41,13 @@ CHARTS = {  # title and caption, behind those of the metrics
     ),
     "degradations": (
         "Gain on each degradation",
-        "Mean gain over bicubic on each data set. They differ in how their LR frames came about (see the table), and so do "
-        "the bicubic frames that the networks are compared with.",
+        "This is the mean gain over bicubic on each data set. The data sets differ in how their LR frames were made (see "
+        "the table), and so do the bicubic frames that the networks are compared with.",
     ),
     "training": (
         "Training",
-        "Left the loss, right the PSNR of frames held out of training. The dotted line is the start: the closed-form linear "
-        "filter if the experiment has a warm start. The circle is the best step, whose weights were kept.",
+        "On the left is the loss, on the right the PSNR of frames held out of training. The dotted line is the start, which "
+        "is the closed-form linear filter if there is a warm start. The circle is the best step, whose weights were kept.",
     ),
     "speed": (
         "Gain over time per frame",
@@ -55,19 +56,19 @@ CHARTS = {  # title and caption, behind those of the metrics
     ),
     "sweep": (
         "Gain over the blur of the oracle's draft",
-        "One network for each standard deviation of the Gaussian that blurs the ground truth: how much of it must leak for "
-        "how much gain.",
+        "There is a network for each standard deviation of the Gaussian that blurs the ground truth. The curve shows how "
+        "much of the ground truth must leak for how much gain.",
     ),
 }
 CROPS = (
-    "Above, the clip's frame with the largest gain, and in it the window where DeepSR gains most; below, the frame with the "
-    "least gain, and in it the window where it gains least (among the half of the windows where bicubic errs most, since in "
-    "flat areas nothing can be seen). Under each picture the PSNR of Y in the window. Bright spots in the error maps are "
-    "errors; both maps have one scale."
+    "Above is the clip's frame with the largest gain, and in it the window where DeepSR gains most. Below is the frame with "
+    "the least gain, and in it the window where DeepSR gains least, among the half of the windows where bicubic errs most, "
+    "since in flat areas nothing can be seen. Under each picture stands the PSNR of Y in the window. Bright spots in the "
+    "error maps are errors; both maps have the same scale."
 )
 FLICKER = (
-    "The row of pixels in the middle of the frame, one line for each frame: time runs down. What stands still is upright, "
-    "what moves is slanted, and what flickers is striped across."
+    "Each picture is the row of pixels in the middle of the frame, one line for each frame: time runs down. What stands "
+    "still is upright, what moves is slanted, and what flickers is striped across."
 )
 
 
@@ -90,11 +91,12 @@ def columns(table):
 def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
     """The page as text.
 
-    table: of deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row per frame};
-    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: of deepsr.report.published.read_published;
-    provenance: dict of results/provenance.json; used: of `read_usage`; charts: paths of SVG files, named as in METRICS
-    and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker: {(dataset, clip): path of a PNG};
-    examples: {(experiment, dataset, clip): of deepsr.evaluate.examples.read_examples}.
+    table: from deepsr.evaluate.table.read_psnr; scores: {(experiment, dataset, clip): DataFrame, a row for each frame};
+    seed: of the bootstrap; speed: DataFrame of results/speed.csv; published: from
+    deepsr.report.published.read_published; provenance: dict of results/provenance.json; used: from `read_usage`; charts:
+    paths of SVG files, named as in METRICS and CHARTS; crops: {(experiment, dataset, clip): path of a PNG}; flicker:
+    {(dataset, clip): path of a PNG}; examples: {(experiment, dataset, clip): from
+    deepsr.evaluate.examples.read_examples}.
     """
     charts = {Path(path).stem: path for path in charts}
     texts = {
@@ -152,7 +154,7 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
 
 
 def read_usage(logs):
-    """What jobs took, which each has noted at the end of its log, results/logs/RULE/JOB.log; not those that failed.
+    """The time and memory that jobs took. Each writes it at the end of its log, results/logs/RULE/JOB.log, unless it fails.
 
     Returns a DataFrame with rule, job, seconds, cpu_seconds (of all its threads and processes) and peak_mb (of memory).
     """
@@ -175,9 +177,9 @@ def duration(seconds):
 
 
 def _cells(row, shown):
-    """A row of the table: whether it is a mean, and for each cell its text and, for a number, what to sort it by.
+    """A row of the table: whether it is a mean, and its cells. shown: from `columns`.
 
-    shown: of `columns`.
+    A cell, here and below, is its text and, for a number, the value that it is sorted by; otherwise None.
     """
     cells = []
     for key, (_, form) in shown.items():
@@ -198,7 +200,7 @@ def _best(rows):
 
 
 def _comparisons(rows, scores, seed):
-    """The two best experiments of each data set and protocol, compared: dicts of `compare` with their names."""
+    """The two best experiments of each data set and protocol, compared: the dicts of `compare`, with their names."""
     found = []
     for panel in style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])]):
         first, *others = panel.sort_values("gain", ascending=False, kind="stable").to_dict("records")
@@ -259,7 +261,7 @@ def _usage(rule, jobs):
 
 
 def _webp(picture, quality):
-    """A picture, uint8 BGR, as the address of an image that holds its own bytes."""
+    """A picture, uint8 BGR, as a data URI, which holds its bytes."""
     return _uri("webp", cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes())
 
 

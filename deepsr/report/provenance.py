@@ -1,4 +1,4 @@
-"""Where results come from: code, packages, machine, data. No names of hosts or users."""
+"""Where results come from: code, packages, machine and data, without names of hosts or users."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def git_state(root=ROOT):
     try:
         if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != Path(root).resolve():
             return None
-        # Of results/ and data/ git has a README only; who deletes the folders changes no code.
+        # Git has only a README of results/ and data/, and to delete these folders changes no code.
         changed = _git(root, "status", "--porcelain", "--", ".", ":!results", ":!data")
         return {"commit": _git(root, "rev-parse", "HEAD"), "clean": not changed}
     except (OSError, subprocess.CalledProcessError):

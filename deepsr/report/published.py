@@ -1,16 +1,16 @@
-"""Scores that papers have published, to hold beside those that were measured here."""
+"""Scores that papers have published, to compare with those that were measured here."""
 
 from pathlib import Path
 
 import pandas as pd
 
-# A row for each method and set, with the protocol that it was scored by, and its source. Add rows; nothing else is needed.
+# A row for each method and data set, with the protocol of the score and its source. To add a score, add a row.
 PATH = Path(__file__).with_name("published.csv")
 DEGRADATIONS = {"BI": "bicubic", "BD": "blur"}  # the papers' names, and those of the config
 
 
 def read_published():
-    """The table of published scores, text where it is no score; what a paper does not tell is ""."""
+    """The table of published scores. Parameters and training data are text, "" if a paper does not tell them."""
     table = pd.read_csv(PATH, dtype={"parameters": str, "trained_on": str})
     return table.fillna({"parameters": "", "trained_on": ""})
 
@@ -18,8 +18,8 @@ def read_published():
 def comparable(published, panel):
     """The published scores that stand beside a panel (deepsr.report.style.panels): same data set, scale and protocol.
 
-    Frames that were given (REDS' own, for instance) count as none of the papers' degradations, since nothing here tells
-    how they were made. Nothing stands beside an oracle.
+    Nothing stands beside given frames (REDS' own, for instance), since nothing here tells how they were made, and nothing
+    beside an oracle.
     """
     row = panel.iloc[0]
     if row["oracle"]:

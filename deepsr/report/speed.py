@@ -9,8 +9,8 @@ from deepsr.report import style
 def plot_speed(table, speed):
     """Mean gain of each experiment over its seconds per frame.
 
-    table: of deepsr.evaluate.table.read_psnr; speed: DataFrame of results/speed.csv, whose times hold for the frames of the
-    data set that stands beside them.
+    table: from deepsr.evaluate.table.read_psnr; speed: DataFrame of results/speed.csv. A row's times are for frames of the
+    data set that it names.
     """
     means = table[table["mean"] & np.isfinite(table["gain"])].merge(speed, on=["experiment", "dataset"])
     looks, panels = style.looks(table), style.panels(means)

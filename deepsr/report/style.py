@@ -46,7 +46,7 @@ def save(figure, png, svg, dpi):
 
 
 def cycle():
-    """Colours and markers, pairs that repeat only after 42 of them."""
+    """Pairs of a colour and a marker, without end; only after 42 of them do they repeat."""
     return zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=True)
 
 
@@ -56,7 +56,7 @@ def looks(table):
 
 
 def panels(table):
-    """Parts of the table whose rows compare: same ground truth, bicubic frame and protocol. Honest ones first."""
+    """The parts of the table within which rows compare: same ground truth, bicubic frame and protocol. Oracles come last."""
     keys = ["oracle", "dataset", "scale", "degradation", "color_space", "border", "skip_frames"]
     return sorted((rows for _, rows in table.groupby(keys, sort=False)), key=lambda rows: rows["oracle"].iloc[0])
 
@@ -93,7 +93,7 @@ def set_title(part, title, oracle):
 
 
 def label_ends(axes, ends, space=0.11):
-    """Name lines at their right ends; names less than `space` of the axis apart are moved. ends: [(y, name, colour)]"""
+    """Write the names of lines at their right ends, at least `space` of the axis apart. ends: [(y, name, colour)]"""
     low, high = axes.get_ylim()
     step, last = space * (high - low), -np.inf
     for y, name, color in sorted((end for end in ends if np.isfinite(end[0])), key=lambda end: end[0]):

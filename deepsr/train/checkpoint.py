@@ -1,4 +1,4 @@
-"""Checkpoints, from which a killed training continues with the same numbers as if it had not been killed."""
+"""Checkpoints. From one, a killed training continues with the same numbers as if it had not been killed."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("deepsr")
 
 
 def identify(shards, settings, start_weights, device):
-    """What a checkpoint must agree with to be continued: {"settings", "data", "code", "devices"} -> text."""
+    """All that must be the same for a checkpoint to be continued: {"settings", "data", "code" and "devices": text}."""
     backend = keras.backend.backend()
     versions = keras.__version__, backend, version(backend), np.__version__
     code = fingerprint(Path(__file__).with_name("training.py"), f"deepsr.networks.{settings.network}")
@@ -25,18 +25,18 @@ def identify(shards, settings, start_weights, device):
         "settings": json.dumps(asdict(settings)),
         "data": " ".join(sha256(file) for file in [*shards, *([start_weights] if start_weights else [])]),
         "code": json.dumps([code, versions]),
-        "devices": device.name,  # the threads of a CPU do not change the numbers, a GPU does
+        "devices": device.name,  # the number of threads does not change the numbers, a GPU does
     }
 
 
 def save(path, state, identity):
-    """Write a checkpoint: an npz of a `State` and what `identify` gives."""
+    """Write a checkpoint: an npz file of a `State` and of what `identify` returns."""
     with atomic(path) as part:
         np.savez(part, identity=json.dumps(identity), **vars(state))
 
 
 def load(path, identity):
-    """The `State` in a checkpoint, or None if there is none, it is damaged or does not belong to this training."""
+    """The `State` in a checkpoint, or None if there is no checkpoint, or a damaged one, or one of another training."""
     if not Path(path).exists():
         return None
     try:

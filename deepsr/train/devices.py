@@ -1,10 +1,14 @@
 """Where a training computes: on threads of a CPU, or on a GPU by TensorFlow or JAX.
 
-Both kinds have the same members. `name`; `place(drafts, target)`: a batch, put where it is needed (from any thread);
-`compiled(function)`: the function, compiled for the device; `gradient(objective)`: a function of (weights (P,), placed
-batch) that gives, summed over the batch, loss, squared error and the loss's gradient (P,), where `objective` is a function
-of (weights, drafts, target) that gives loss and error of each patch; `each(function, items)`: its results, in order;
-`validated_at_once`: how many patches to validate at a time.
+The classes of both devices, Cpu and Gpu, have the same members:
+  name
+  place(drafts, target)      a batch, moved to the device; may be called from any thread
+  compiled(function)         the function, compiled for the device
+  gradient(objective)        the function of (weights (P,), placed batch) that returns three sums over the batch: loss,
+                             squared error, and the loss's gradient (P,). objective: a function of (weights, drafts, target)
+                             that returns the loss and the squared error of each patch
+  each(function, items)      the list of the function's results
+  validated_at_once          how many patches are validated at a time
 """
 
 import logging
@@ -26,7 +30,7 @@ MICRO = 2  # patches per gradient on a CPU: decides rounding, so it is no settin
 
 
 def choose(threads, gpus, batch_size):
-    """The GPU if `gpus` is 1 and there is one, or else `threads` of the CPU; batch_size: the largest batch."""
+    """The GPU if `gpus` is 1 and there is one, otherwise `threads` threads of the CPU. batch_size: of the largest batch."""
     gpu = find_gpu(gpus)
     if gpus and not gpu:
         log.warning("A GPU was asked for, but the CPU computes: %s finds none", keras.backend.backend())
@@ -37,9 +41,9 @@ def choose(threads, gpus, batch_size):
 
 @cache
 def find_gpu(gpus):
-    """Name of the backend's first GPU, made ready for reproducible use, or None; with `gpus` = 0 none is touched.
+    """Make the backend's first GPU ready for reproducible results, and return its name, or None if there is no GPU.
 
-    The backend looks for GPUs once, at its first use: call this before.
+    With `gpus` = 0 no GPU is touched. The backend looks for GPUs when it is first used, so this must be called before.
     """
     if gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -55,7 +59,7 @@ def out_of_memory(error):
 def check_bfloat16(device):
     """Raise InputError if the device cannot convolve in bfloat16.
 
-    TensorFlow leaves this to oneDNN if the processor has AVX-512; oneDNN fails if it is held to older instructions.
+    On a processor with AVX-512, TensorFlow leaves this to oneDNN, which fails if it is limited to older instructions.
     """
     x, kernel = ops.ones((1, 3, 3, 2), "bfloat16"), ops.ones((3, 3, 2, 2), "bfloat16")
     try:
@@ -68,16 +72,16 @@ def check_bfloat16(device):
 
 
 class Cpu:
-    """Micro-batches on threads, several at once, summed in a fixed order: the same numbers on any number of threads.
+    """Computes small parts of a batch on several threads, and adds them in a fixed order: the same numbers on any number.
 
-    There are no more threads than CPUs this process may run on. Not XLA, which is slower on a CPU in TensorFlow.
+    There are at most as many threads as CPUs that this process may run on. XLA is not used: TensorFlow is slower with it.
     """
 
     name = "cpu"
     validated_at_once = 4
 
     def __init__(self, threads):
-        """Make the threads; TensorFlow's own are limited to one an operation, if it has none yet."""
+        """Make the threads. If TensorFlow is not running yet, it gets one thread for each operation."""
         self.threads = max(1, min(threads, cpus()))
         self.lanes = ThreadPoolExecutor(self.threads)
         if keras.backend.backend() == "tensorflow":
@@ -144,8 +148,8 @@ def _compiled(function, xla):
         return jax.jit(function)
     import tensorflow as tf
 
-    # One for each thread. TensorFlow's convolutions keep memory of their own in a compiled function: two threads in the same
-    # one got wrong gradients (9 of 800 micro-batches of the network `fast`), or crashed.
+    # A compiled function for each thread: TensorFlow's convolutions keep memory of their own in it, so that two threads in
+    # the same one got wrong gradients (9 of 800 micro-batches of the network `fast`), or crashed.
     of_thread = threading.local()
 
     def compiled(*arguments):
@@ -157,7 +161,7 @@ def _compiled(function, xla):
 
 
 def _with_gradient(objective):
-    """Function of (weights, drafts, target) that gives the sums of loss and error, and the loss's gradient."""
+    """The function of (weights, drafts, target) that returns the sums of loss and error, and the loss's gradient."""
 
     def sums(weights, drafts, target):
         loss, error = objective(weights, drafts, target)
@@ -184,7 +188,7 @@ def _with_gradient(objective):
 
 
 def _find_tensorflow_gpus():
-    """The GPUs; the first one is made ready: memory as needed, no TF32, and the same numbers in every run."""
+    """Find the GPUs, and make the first one ready: memory as needed, no TF32, and the same numbers in every run."""
     import tensorflow as tf
 
     found = tf.config.list_physical_devices("GPU")

@@ -17,13 +17,13 @@ from deepsr.train.start import save_model
 
 log = logging.getLogger("deepsr")
 
-CHECKPOINT_EVERY = 20  # seconds; checkpoints are written after each validation, too
+CHECKPOINT_EVERY = 20  # seconds; a checkpoint is also written after each validation
 HISTORY = "epoch", "step", "loss", "psnr", "val_psnr", "learning_rate", "patches_per_s"
 
 
 @dataclass
 class State:
-    """All that a training changes. Vectors are float32 (P,), P the number of weights; none is changed in place."""
+    """All that a training changes. Vectors are float32 (P,), where P is the number of weights; none is changed in place."""
 
     weights: np.ndarray
     average: np.ndarray  # exponential average of the weights, which is what is validated and kept
@@ -36,7 +36,7 @@ class State:
 
     @property
     def best_row(self):
-        """Number of the history's row that `best` belongs to: the first of those with the highest validation PSNR."""
+        """The number of the history's row that `best` belongs to: the first with the highest validation PSNR."""
         return int(np.argmax(self.history[:, HISTORY.index("val_psnr")]))
 
 
@@ -50,9 +50,10 @@ class Loop:
     """The loop over the steps."""
 
     def __init__(self, network, model, pool, validation, batches, settings, device, start):
-        """network: `deepsr.networks.base.Network`; model: what it has built; pool: `deepsr.train.pool.Pool`;
-        validation: indices of patches; batches: `deepsr.train.pool.Batches`; device: of `deepsr.train.devices`;
-        start: `deepsr.networks.base.Start`."""
+        """network: `deepsr.networks.base.Network`; model: the Keras model that it has built; pool: `deepsr.train.pool.Pool`;
+        validation: indices of its validation patches; batches: `deepsr.train.pool.Batches`; device: see
+        `deepsr.train.devices`; start: `deepsr.networks.base.Start`.
+        """
         self.model, self.pool, self.validation, self.batches = model, pool, validation, batches
         self.settings, self.device = settings, device
         self.total = settings.epochs * batches.per_epoch
@@ -61,17 +62,17 @@ class Loop:
         self.optimizer = Optimizer(start, settings, self.total, device.compiled)
 
     def run(self, state, save, out_model):
-        """Train until the last step; changes `state` (`State`).
+        """Train until the last step; this changes `state` (`State`).
 
-        save: is called now and then, to write a checkpoint; out_model: path of the network, beside which the last good
-        weights are written if the loss or its gradient is not finite. Then InputError is raised.
+        save: is called now and then to write a checkpoint; out_model: path of the network. If the loss or its gradient is
+        not finite, the last good weights are written beside it, and InputError is raised.
         """
         if not len(state.history):
             self._validate(state, np.nan)
         bar = progress(total=self.total, initial=state.step, desc="train", unit="step")
         saved = began = time.monotonic()
         patches = 0  # since `began`
-        for count, batch in ahead(self._load, range(state.step, self.total)):
+        for count, batch in prefetch(self._load, range(state.step, self.total)):
             loss, error, gradient = self.gradient(state.weights, batch)
             if not (np.isfinite(float(loss)) and self.optimizer.update(state, gradient, count)):
                 self._give_up(state, Path(out_model))
@@ -89,7 +90,7 @@ class Loop:
         bar.close()
 
     def _load(self, step):
-        """How many patches the batch of a step has, and the batch, put where it is needed."""
+        """The number of patches in the batch of a step, and the batch, placed on the device."""
         drafts, target = self.batches[step]
         return len(target), self.device.place(drafts, target)
 
@@ -103,7 +104,7 @@ class Loop:
         )
 
     def _validate(self, state, patches_per_s):
-        """Validate, add a row to the history, and keep the weights if they are the best so far."""
+        """Validate, add a row to the history, and keep the averaged weights if they are the best so far."""
         loss, error, patches = state.sums
         row = {
             "epoch": round(state.step / self.batches.per_epoch, 4),
@@ -139,8 +140,8 @@ def psnr(error):
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
-def ahead(load, items):
-    """Yield `load` of each item in turn; the next one is loaded in a thread while the caller is at work on one."""
+def prefetch(load, items):
+    """Yield the result of `load` for each item. A thread loads the next one while the caller works on one."""
     with ThreadPoolExecutor(1) as thread:
         coming = None
         for item in items:

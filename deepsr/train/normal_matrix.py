@@ -5,15 +5,16 @@ import numpy as np
 from deepsr.errors import InputError
 
 SAMPLES = 100_000  # pixels that the filter is fitted on
-SMOOTH = 65.0  # squared grey levels: below this error of the bicubic frame, patches count alike in the relative loss
+SMOOTH = 65.0  # squared grey levels: patches whose bicubic error is below this count nearly alike in the relative loss
 
 
 def normal_matrix(pool, indices, size, relative, seed):
-    """Sums of products over random pixels: float64 (n + 2, n + 2) of n = size*size*D window pixels (row, column, draft),
-    one, and the target; pixels in 0..255.
+    """Sums of products over random pixels, float64 (n + 2, n + 2): the products of any two of the n = size*size*D pixels of
+    the window around a pixel (row, column, draft), the number one, and the target. Pixels are in 0..255.
 
-    Patches' edges are left out so that whole windows are seen. With `relative` a patch weighs as the relative loss does,
-    rounded to a power of two: then all sums are of whole numbers, exact in float64, and the same on any number of threads.
+    Pixels at the edge of a patch are left out, since their windows are not whole. With `relative`, a patch has its weight in
+    the relative loss, rounded to a power of two. So all sums are of whole numbers, exact, and the same on any number of
+    threads.
     """
     drafts, side, _ = pool.shape
     inner = side - size + 1

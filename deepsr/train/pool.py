@@ -1,4 +1,4 @@
-"""The patches of a training: the pool of all clips, which of them are trained on, and the batches they come in."""
+"""The patches of a training: the pool of all clips, the patches that are trained on and validated on, and the batches."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ class Pool:
     """The patches of several clips as one sequence, read from disk as needed."""
 
     def __init__(self, paths):
-        """Open shards of `deepsr.drafts.patches`. Raises InputError if their patches differ in shape."""
+        """paths: of shards (`deepsr.drafts.patches`). Raises InputError if their patches differ in shape."""
         self.shards = [patches.open_shard(path) for path in paths]
         self.shape = self.shards[0].drafts.shape[1:]  # (D, p, p)
         for path, shard in zip(paths, self.shards, strict=True):
@@ -33,20 +33,16 @@ class Pool:
 
 
 def choose(pool, settings):
-    """Indices of the patches to train on, and of those to validate on; both ascending.
+    """Indices of the patches to train on, and of those to validate on, both ascending.
 
-    Of many validation patches, VALIDATION_PATCHES are taken that are spread evenly over the pool, and so over the clips.
-    Raises InputError if there are too few patches, or if the border leaves too little of them.
+    At most VALIDATION_PATCHES are validated on, spread evenly over the pool and so over the clips. Raises InputError if
+    there are too few patches.
     """
     training, validation = np.flatnonzero(~pool.validation), np.flatnonzero(pool.validation)
     if not len(training):
         raise InputError("the training clips hold only validation patches; set patches.validation_frames to less.")
     if not len(validation):
         raise InputError("the training clips hold no validation patches; set patches.validation_frames to 1 or more.")
-    if pool.shape[1] - 2 * settings.border < 2:  # the total variation needs neighbours
-        raise InputError(
-            f"training.border: {settings.border} leaves too little of patches of {pool.shape[1]} pixels; choose less."
-        )
     if settings.patches is not None:
         if settings.patches > len(training):
             raise InputError(
@@ -60,13 +56,13 @@ def choose(pool, settings):
 
 
 class Batches:
-    """The batches of all steps. Their order and augmentation follow from the seed and the epoch alone."""
+    """The batches of all steps. Their order and augmentation depend on the seed and the epoch alone."""
 
     def __init__(self, pool, training, settings):
         """pool: `Pool`; training: indices of patches; settings: `deepsr.train.settings.Settings`."""
         self.pool, self.training, self.settings = pool, training, settings
         self.per_epoch = -(-len(training) // settings.batch_size)
-        self.epoch = None  # that the order was last drawn for
+        self.epoch = None  # the epoch whose order was drawn last
 
     def __getitem__(self, step):
         """Drafts uint8 (n, D, p, p) and targets uint8 (n, p, p) of step 0, 1, ...; an epoch's last batch may be smaller."""

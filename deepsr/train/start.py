@@ -12,8 +12,9 @@ from deepsr.train.vector import shapes, split
 def make_start(network, model, pool, training, settings, path=None):
     """The `deepsr.networks.base.Start` of a training.
 
-    network: `deepsr.networks.base.Network`; model: what it has built, with its random weights; training: indices of the
-    patches of `pool` that a linear filter is fitted on; path: `.keras` file whose weights take the place of the start's.
+    network: `deepsr.networks.base.Network`; model: the Keras model that it has built, with its random weights; training:
+    indices of the patches of `pool` that a linear filter is fitted on; path: of the `.keras` file whose weights take the
+    place of the start's, or None.
     """
     normal = None
     if settings.warm_start:

@@ -27,11 +27,11 @@ def train(shards, settings, out_model, out_history, out_summary, checkpoint, thr
     """Train a network on patches; write it with its history and a summary.
 
     shards: npz files of `deepsr.drafts.patches`, one per clip; settings: dict with the fields of `Settings`;
-    out_model: `.keras`; out_history: CSV, one row per validation, the first is the start; out_summary: JSON;
-    checkpoint: npz that a killed training continues from, deleted at the end; threads: CPU threads;
-    gpus: 1 to use a GPU, 0 to touch none; start_weights: `.keras` file of the same network to start from.
+    out_model: `.keras` file; out_history: CSV, a row for each validation, the first one of the start; out_summary: JSON;
+    checkpoint: npz file from which a killed training continues; it is deleted at the end; threads: of the CPU;
+    gpus: 1 to use a GPU, 0 to touch none; start_weights: `.keras` file of the same network to start from, or None.
 
-    The weights written are those with the best validation PSNR, which may be the start.
+    The weights that are written are those with the best validation PSNR, which may be the start's.
     Raises InputError for unusable input, and for a loss that is not finite (the last good weights are kept).
     """
     settings = Settings(**settings)

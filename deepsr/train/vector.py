@@ -1,4 +1,4 @@
-"""All weights of a network as one flat vector, which makes the optimizer one function and a checkpoint a few arrays."""
+"""All weights of a network as one flat vector. So the optimizer is one function, and a checkpoint is a few arrays."""
 
 import math
 
@@ -17,7 +17,7 @@ def flatten(arrays):
 
 
 def split(vector, shapes):
-    """The arrays of these shapes that `flatten` has put into `vector` (array or tensor), as a list."""
+    """The list of the arrays of these shapes from which `flatten` has made `vector`, an array or a tensor."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     parts = ops.split(vector, [int(end) for end in ends[:-1]])
     return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]

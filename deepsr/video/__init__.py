@@ -1,9 +1,9 @@
 """Enlarging video files, folders of frames and still images, as streams: memory does not grow with the length.
 
-A plan is made first (`plan`), then any number of parts are enlarged independently (`enlarge`) and put together with the
-sound of the source, without encoding the pictures again (`join`). Frames are known by their number in order of
-presentation. Every part decodes the file from its start: that costs little beside the network, needs no index, and gives
-every part the very frames that an unsplit run sees, whatever the container.
+First a plan is made (`examine`, `plan`). Then any number of parts are enlarged independently (`enlarge`), and put together
+with the sound of the source, without encoding the pictures again (`join`). A frame is known by its number in order of
+presentation. Every part decodes the file from its start. That costs little beside the network, needs no index, and gives
+every part the same frames as a run in one piece, for every container.
 
-docs/video.md tells what is kept of a source, and what becomes of odd ones.
+docs/video.md says what is kept of a source, and what happens to odd ones.
 """

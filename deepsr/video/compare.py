@@ -18,8 +18,8 @@ from deepsr.video.encode import enlarged_size, video_writer
 def compare_video(source, plan, enlarged, output, *, scale, degradation, numbers=None, crf=18, preset="medium"):
     """Write the mp4 file `output`: bicubic on the left, the enlarged video on the right of a line moving to and fro.
 
-    enlarged: path of what `join_parts` made of source and plan. numbers: range of the frames that it holds, all if None.
-    degradation: whose matching bicubic enlargement is shown (see deepsr.data.degradation.upscale).
+    enlarged: path of the enlarged video, from `join_parts`. numbers: range of the frames that it holds, all if None.
+    degradation: the bicubic enlargement that belongs to it is shown (see deepsr.data.degradation.upscale).
     The result has 8 bits, H.264, and no sound; a turned or mirrored video is shown upright.
     Raises InputError if the enlarged video lacks frames.
     """
@@ -46,7 +46,7 @@ def _is_transposed(matrix):
 
 
 def upright(plane, matrix):
-    """A plane or picture as it is to be shown, turned by quarters and mirrored; other angles are left out."""
+    """A plane or picture as it is to be shown: turned by quarters and mirrored. Other angles are ignored."""
     if matrix is None:
         return plane
     across, down = matrix[0], matrix[4]
@@ -56,7 +56,7 @@ def upright(plane, matrix):
 
 
 def _split(left, right, share):
-    """`left` up to `share` of the width, then `right`: uint8 luma (H, W) with their names and a thin line between."""
+    """`left` up to this share of the width, then `right`, with their names and a thin line between: uint8 luma (H, W)."""
     height, width = right.shape
     line = round(share * width)
     halves = []

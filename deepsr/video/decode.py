@@ -13,8 +13,8 @@ from deepsr.errors import InputError
 from deepsr.video.encode import enlarged_size
 from deepsr.video.fields import deinterlaced
 
-# Containers that hold the frames themselves. Playlists are left out, since they name other files and addresses, and so
-# are the formats that take any text for pictures.
+# Containers that hold the frames themselves. Left out are playlists, which name other files and addresses, and formats that
+# take any text for pictures.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ogg,flv,asf,gif,apng,nut,mxf,ivf,dv,"
     "wtv,yuv4mpegpipe"
@@ -22,7 +22,7 @@ FORMATS = (
 
 
 def open_video(source):
-    """The av container of a video file. Raises InputError if it is none, or lacks what is needed to read it."""
+    """The av container of a video file. Raises InputError if it is no video, or lacks its index."""
     try:
         return av.open(
             f"file:{source}",
@@ -55,8 +55,8 @@ def read_frames(source, images=None, deinterlace=None, first=0, damage=None):
     """Yield the frames (av.VideoFrame) of a video file from number `first`, or of a folder if it is told its `images`.
 
     images: names of the frames in the folder `source`, or None for a file. The number of a folder's frame is its time stamp.
-    deinterlace: as of deepsr.video.fields.bwdif_arguments, for a file.
-    What cannot be decoded of a file is passed over and its error is added to the list `damage`, if there is one.
+    deinterlace: from deepsr.video.fields.bwdif_arguments, for a file.
+    Packets of a file that cannot be decoded are skipped, and their errors are added to the list `damage`, if there is one.
     """
     if images is None:
         frames = _decode_file(source, [] if damage is None else damage)
@@ -90,7 +90,7 @@ def _decode_file(source, damage):
 
 
 def packets(container, stream, damage):
-    """The packets up to the first that cannot be read; last, None or an empty packet, which empties the decoder."""
+    """The packets up to the first that cannot be read, and then None or an empty packet, which empties the decoder."""
     try:
         yield from container.demux(stream)
     except (FFmpegError, IndexError) as error:  # the latter is PyAV's for streams that the header does not announce
@@ -105,7 +105,7 @@ def count_frames(path):
 
 
 def is_rgb(pixels):
-    """Whether an av.VideoFormat tells red, green and blue, be it by way of a palette."""
+    """Whether an av.VideoFormat holds red, green and blue, directly or in a palette."""
     return pixels.is_rgb or pixels.has_palette
 
 
@@ -114,10 +114,10 @@ def _is_gray(pixels):
 
 
 def is_full_range(frame):
-    """Whether the luma that `planes` makes of a frame in its own range is 0..255 rather than 16..235.
+    """Whether a frame's luma is in 0..255 rather than 16..235 if `planes` keeps its range.
 
-    RGB becomes luma of 16..235, whatever its own range is called. Where nothing is said, as FFmpeg has it: only grey
-    formats are of full range.
+    RGB becomes luma in 16..235, whatever range its file names. Where a file names none, grey formats have full range and all
+    others have not, as in FFmpeg.
     """
     if is_rgb(frame.format):
         return False
@@ -127,9 +127,9 @@ def is_full_range(frame):
 
 
 def planes(frame, full_range, bits=8):
-    """The planes Y, Cb, Cr of an av.VideoFrame, of full range (0..2^bits - 1) or limited range; of RGB, as BT.601.
+    """The planes Y, Cb, Cr of an av.VideoFrame in full range (0..2^bits - 1) or limited range. RGB is converted by BT.601.
 
-    uint8, or uint16 if `bits`, which may be 8 or 10, is more than 8.
+    The planes are uint8 if `bits` is 8, and uint16 if it is 10.
     """
     pixels, width, height = frame.format, frame.width, frame.height
     depth, kind = ("", np.uint8) if bits == 8 else (f"{bits}le", np.uint16)

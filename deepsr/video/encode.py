@@ -22,7 +22,7 @@ class Codec(NamedTuple):
     """How frames are encoded.
 
     encoder: FFmpeg's name; options: function from the config's crf and preset to the encoder's options; in_mp4: whether
-    players take it from mp4; tag: of the codec in mp4, if FFmpeg's own choice is not the one that all players know.
+    players play it from mp4; tag: the codec's name in mp4, if players do not know the one that FFmpeg writes.
     """
 
     encoder: str
@@ -31,8 +31,8 @@ class Codec(NamedTuple):
     tag: str | None = None
 
 
-# No frame refers to a later one: packets lie in order of presentation, and parts are joined by putting one after the other.
-# One thread: the same bytes for any number of cores. h264: a short look-ahead spares memory for large frames.
+# No frame refers to a later one, so that packets are in order of presentation and parts can be put one after the other.
+# There is one thread, so that the bytes are the same for any number of cores. The short look-ahead of h264 spares memory.
 CODECS = {
     "h264": Codec(
         "libx264",
@@ -62,7 +62,7 @@ CODECS = {
 
 
 def check_container(codec, ending):
-    """Raise InputError if videos of a codec (a key of CODECS) do not belong into a file with this ending."""
+    """Raise InputError if players do not play a codec (a key of CODECS) from a file with this ending."""
     if ending == "mp4" and not CODECS[codec].in_mp4:
         raise InputError(f"config: videos.codec {codec} plays hardly anywhere from mp4; ask for the same name with .mkv.")
 
@@ -114,7 +114,8 @@ def video_writer(path, plan, size, scale, codec="h264", crf=18, preset="medium")
 def picture_writer(path, plan, size):
     """Gives write(number, y, cb, cr) as `video_writer` does, which adds a PNG image to a zip file.
 
-    Images of a folder keep their names; the frames of a video are called by their number. Of more than 8 bits: 16 bits.
+    Images of a folder keep their names; the frames of a video are called by their number. A video of more than 8 bits
+    becomes images of 16 bits.
     """
     deep = plan.bits > 8
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -16,17 +16,17 @@ from deepsr.errors import InputError
 from deepsr.files import atomic
 from deepsr.video.decode import planes, read_frames, read_image
 from deepsr.video.encode import enlarged_size, picture_writer, video_writer
-from deepsr.video.whole import whole_progress
+from deepsr.video.progress import video_progress
 
 
 def upscale_part(source, plan, part, parts, output, *, scale, degradation, drafts, predict, **encoding):
-    """Write one of `parts` equal shares of a video, enlarged, to the file `output` (an empty file if the share is).
+    """Write one of `parts` shares of a video (see deepsr.video.plan.Plan.part), enlarged, to the file `output`.
 
-    output: an mp4 file, or a zip file of PNG images, which are not encoded further. encoding: codec, crf and preset, as of
-    deepsr.video.encode.video_writer. The other arguments: see `enlarged_frames`.
-    What the drafts are made from crosses the borders of shares, never a cut. With scale 3, the last row or column of an odd
-    side is dropped: 4:2:0 video has even sides.
-    Raises InputError for oracle drafts, for frames too large, and if the video has fewer frames than were planned.
+    output: an mp4 file, or a zip file of PNG images; an empty file if the share has no frames. encoding: codec, crf and
+    preset, as in deepsr.video.encode.video_writer. The other arguments: see `enlarged_frames`.
+    Drafts are also made from frames of other shares, but never from frames beyond a cut. With scale 3, the last row or
+    column of an odd side is dropped, since 4:2:0 video has even sides.
+    Raises InputError for oracle drafts, for frames that are too large, and if the video has fewer frames than were planned.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
     numbers = plan.part(part, parts)
@@ -36,7 +36,7 @@ def upscale_part(source, plan, part, parts, output, *, scale, degradation, draft
         return
     settings = {"scale": scale, "degradation": degradation, "drafts": drafts}
     lengths = [len(plan.part(each, parts)) for each in range(parts)]
-    step = whole_progress(output, part, lengths, Path(source).name, [plan.sha256, settings, encoding])
+    step = video_progress(output, part, lengths, Path(source).name, [plan.sha256, settings, encoding])
     with atomic(output) as file, step as step, ExitStack() as stack:
         if Path(output).suffix == ".zip":
             write = stack.enter_context(picture_writer(file, plan, size))
@@ -48,11 +48,11 @@ def upscale_part(source, plan, part, parts, output, *, scale, degradation, draft
 
 
 def enlarged_frames(source, plan, numbers, *, scale, degradation, drafts, predict):
-    """Yield (number, Y, Cb, Cr) of the enlarged frames `numbers` (increasing), planes of 4:2:0 and the plan's range.
+    """Yield (number, Y, Cb, Cr) of the enlarged frames `numbers` in increasing order, as 4:2:0 planes in the plan's range.
 
-    source: path; plan: as of deepsr.video.plan. degradation, drafts: settings as of deepsr.data.degradation and
-    deepsr.drafts.ensemble. predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float (H, W)
-    in 0..1. The planes are uint8, or uint16 if the plan has more than 8 bits. Errors: see `upscale_part`.
+    source: path; plan: deepsr.video.plan.Plan; degradation, drafts: settings, see deepsr.data.degradation.degrade and
+    deepsr.drafts.ensemble.Drafts; predict: function from drafts, uint8 (D, H, W), full range, to the frame's luma, float
+    (H, W) in 0..1. The planes are uint8, or uint16 if the plan has more than 8 bits. Errors: see `upscale_part`.
     """
     width, height = enlarged_size(source, plan.width, plan.height, scale)
     frames, numbers = _Frames(source, plan), sorted(numbers)
@@ -70,9 +70,9 @@ def enlarged_frames(source, plan, numbers, *, scale, degradation, drafts, predic
 
 
 def upscale_image(source, output, *, scale, degradation, drafts, predict):
-    """Enlarge a still image, seen as a video of one frame, to the PNG file `output`, 8 bits, without transparency.
+    """Enlarge a still image, as a video of one frame, and write it to the PNG file `output`, 8 bits, without transparency.
 
-    Arguments as of `upscale_part`. Raises InputError for oracle drafts and for what is no image or too large a one.
+    Arguments: see `enlarged_frames`. Raises InputError for oracle drafts, and if the source is no image or too large.
     """
     image = read_image(source)
     enlarged_size(source, image.shape[1], image.shape[0], scale)
@@ -106,13 +106,13 @@ class _Frames:
         return self._held[number]
 
     def luma(self, number):
-        """Luma of a frame as the network knows it: full range, uint8; below black and above white is lost."""
+        """Luma of a frame as the network takes it: full range, uint8. Values below black and above white are clipped."""
         return np.rint(self._exact_luma(number)).astype(np.uint8)
 
     def rounded_off(self, number):
         """What `luma` has lost by rounding to 8 bits, float32.
 
-        Enlarged and added to the network's output it keeps the steps of 10-bit sources: on a smooth picture
+        It is enlarged and added to the network's output, which keeps the fine steps of 10-bit sources: on a smooth picture,
         68.9 dB instead of 59.5.
         """
         exact = self._exact_luma(number)
@@ -123,7 +123,7 @@ class _Frames:
         return ((self[number][0].astype(np.float32) - low) * np.float32(255 / span)).clip(0, 255)
 
     def forget(self, first):
-        """Frames before number `first` are asked for no more."""
+        """Free the frames before number `first`, which will not be asked for again."""
         self._first = first
         self._held = {number: frame for number, frame in self._held.items() if number >= first}
 
@@ -140,7 +140,7 @@ def luma_range(plan):
 
 
 def _enlarge_chroma(plane, shape, scale, enlarged, bits):
-    """Chroma plane of a frame whose luma has `shape` -> that of the luma shape `enlarged`, 4:2:0, cubic interpolation.
+    """Enlarge a chroma plane of a frame whose luma has `shape` to 4:2:0 chroma of one whose luma has the shape `enlarged`.
 
     Chroma samples lie on the left luma sample of a pair and halfway between two rows, as in MPEG-2 and its successors.
     """
@@ -152,4 +152,4 @@ def _enlarge_chroma(plane, shape, scale, enlarged, bits):
     size = enlarged[1] // 2, enlarged[0] // 2
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     wide = cv2.warpAffine(plane, np.array([x, y]), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.minimum(wide, (1 << bits) - 1)  # OpenCV stops at the largest value of 8 or 16 bits
+    return np.minimum(wide, (1 << bits) - 1)  # OpenCV clips to the largest value of 8 or 16 bits only

@@ -1,4 +1,4 @@
-"""What enlarging a whole video will take, in words: known from previews, told while planning."""
+"""What enlarging a whole video will take, in words. Previews measure it, and the planning of a run tells it."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,10 @@ FACTS = {"seconds_per_frame", "bytes", "pixels", "threads"}
 
 
 def planned_estimate(folder, name, scale, parts):
-    """A sentence for a video that is to be enlarged, from what `folder` (results/videos) knows of it or of others.
+    """What enlarging the video `name` will take, a sentence, from the previews in `folder` (results/videos).
 
-    Without a preview of this video, the size on disk is unknown, and the time is judged by another one, by size of frames.
+    Without a preview of this video, the time is judged by that of another video and the size of its frames, and the size on
+    disk is unknown.
     """
     own = _read(Path(folder, f"previews/{name}.json"))
     others = [_read(path) for path in sorted(Path(folder, "previews").glob("*.json"))]
@@ -31,10 +32,10 @@ def planned_estimate(folder, name, scale, parts):
 
 
 def sentence(frames, seconds_per_frame, size, parts, threads):
-    """What enlarging a whole video will take.
+    """What enlarging a whole video will take, a sentence.
 
-    seconds_per_frame: in a job of `threads` threads, of which as many work at a time as this machine has room and the video
-    has parts for. size: bytes, or None if it is not known.
+    seconds_per_frame: in a job of `threads` threads. As many jobs work at a time as this machine has CPUs for, but at most
+    one for each part. size: bytes, or None if it is not known.
     """
     at_once = min(parts, frames, max(1, cpus() // threads))
     disk = "" if size is None else f" and {size / 1e6:.3g} MB on disk"
@@ -50,7 +51,7 @@ def _in_words(seconds):
 
 
 def _read(path):
-    """The facts in a file of deepsr.video.preview, or None if it is not there or damaged."""
+    """The facts in a file that deepsr.video.preview wrote, or None if it is not there or damaged."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return facts if set(facts) == FACTS else None

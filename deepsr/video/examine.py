@@ -28,8 +28,8 @@ def plan_video(source, rate=25, deinterlace="auto"):
 
     source: path of a video file, or of a folder of images, which is shown at `rate` frames a second.
     deinterlace: for a file, a key of deepsr.video.fields.WAYS.
-    Raises InputError if nothing in it can be decoded as video, or if the frames change their size. Warns of damage,
-    interlacing, time stamps that cannot be used, and of what is not kept.
+    Raises InputError if nothing in it can be decoded as video, or if the frames change their size. The log warns of damage,
+    of wrong interlacing flags, of time stamps that cannot be used, and of what the enlarged video will not keep.
     """
     source = Path(source)
     fields, announced = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
@@ -39,7 +39,7 @@ def plan_video(source, rate=25, deinterlace="auto"):
         if not stamps:
             fields |= _looks(source, frame)
         if frame.time_base:
-            fields["time_base"] = min(fields["time_base"], frame.time_base)  # half of the file's from the first fields on
+            fields["time_base"] = min(fields["time_base"], frame.time_base)  # half of the file's once it is deinterlaced
         _check_size(source, frame, len(stamps), fields["width"], fields["height"])
         luma = planes(frame, fields["full_range"])[0]
         thumbnail = cv2.resize(luma, (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -78,14 +78,14 @@ def find_cuts(distances):
 
 
 def find_busiest(distances, cuts, length):
-    """Number of the first of those `length` frames that move most; cuts are no motion. Arguments: see `find_cuts`."""
+    """Number of the first of the `length` frames in a row that move most. Cuts are no motion. distances: see `find_cuts`."""
     motion = np.array(distances)
     motion[list(cuts)] = 0
     return int(np.convolve(motion, np.ones(length), "valid").argmax()) if length < len(motion) else 0
 
 
 def _folder(source, rate):
-    """What a folder of images tells of a plan, as a dict of its fields, and 0 for the duration, which it does not."""
+    """The fields of a plan that a folder of images tells, as a dict, and 0 for the duration, which it does not tell."""
     names = list_images(source)
     if not names:
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
@@ -100,7 +100,7 @@ def _folder(source, rate):
 
 
 def _header(source, deinterlace):
-    """What header and first frames of a video file tell of its plan, a dict of its fields, and the duration in seconds."""
+    """The fields of a plan that the header and the first frames of a file tell, as a dict, and the duration in seconds."""
     arguments = bwdif_arguments(read_frames(source), deinterlace, source)
     with open_video(source) as container:
         stream = video_stream(container, source)
@@ -121,7 +121,7 @@ def _header(source, deinterlace):
 
 
 def _looks(source, frame):
-    """What the first frame tells of a plan, as a dict of its fields; warns of what the enlarged video will lack."""
+    """The fields of a plan that the first frame tells, as a dict. The log warns of what the enlarged video will lack."""
     bits = frame.format.components[0].bits
     if bits > 10:
         log.warning("%s: has %d bits a sample, the result has 10.", source, bits)
@@ -134,7 +134,7 @@ def _looks(source, frame):
     if is_rgb(frame.format) or colour[0] == RGB:
         colour[0] = BT601
     elif colour[0] == UNSPECIFIED:
-        # Players guess by the size of the frame; the enlarged one must not make them guess otherwise.
+        # Players guess it from the size of the frame, and would guess otherwise for the enlarged frame.
         colour[0] = BT709 if frame.width >= 1280 or frame.height > 576 else BT601
     return {
         "width": frame.width,
@@ -155,7 +155,7 @@ def _check_size(source, frame, number, width, height):
 
 
 def _times(source, fields, stamps, last_duration):
-    """When the frames are shown, as a dict of the plan's fields: at the time stamps where there are any."""
+    """When the frames are shown, as a dict of the plan's fields: at their time stamps, where these are usable."""
     time_base, rate = fields["time_base"], fields["rate"]
     stamps = [None if stamp is None else round(stamp * unit / time_base) for stamp, unit in stamps]
     if set(stamps) == {None}:

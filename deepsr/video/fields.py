@@ -1,4 +1,4 @@
-"""Interlaced video: frames that hold two fields, lines of two moments, become pictures of one moment each."""
+"""Interlaced video: a frame holds two fields, the lines of two moments. Here it becomes pictures of one moment each."""
 
 import logging
 from itertools import islice
@@ -8,8 +8,8 @@ from av.error import FFmpegError
 
 from deepsr.errors import InputError
 
-# The config's `videos: deinterlace` -> arguments of libavfilter's bwdif, or None. Against 50 progressive frames a second
-# interlaced to 25, bwdif's pictures have 1.4 to 4.6 dB more than yadif's (the demo's three videos).
+# The values of `videos: deinterlace`, and the arguments of libavfilter's bwdif that they stand for. On the demo's three
+# videos, 50 progressive frames a second interlaced to 25, bwdif's pictures have 1.4 to 4.6 dB more than yadif's.
 WAYS = {
     "auto": "mode=send_frame:deint=interlaced",
     "frames": "mode=send_frame:deint=all",
@@ -21,10 +21,10 @@ log = logging.getLogger("deepsr")
 
 
 def deinterlaced(frames, arguments, source):
-    """Yield the frames (av.VideoFrame) of a video, deinterlaced; time stamps in units of half the video's where they are.
+    """Yield the frames (av.VideoFrame) of a video, deinterlaced. Time stamps of those that bwdif made are in half units.
 
-    arguments: of bwdif, as `bwdif_arguments` gives them. With deint=interlaced, what comes before the first frame that says
-    that it is interlaced is passed through, so a progressive video stays as it is. Raises InputError for a video too small.
+    arguments: of bwdif, from `bwdif_arguments`. With deint=interlaced, frames are left as they are up to the first one that
+    says that it is interlaced, so a progressive video does not change. Raises InputError for frames that are too small.
     """
     graph, kind = None, None
     for frame in frames:
@@ -42,10 +42,10 @@ def deinterlaced(frames, arguments, source):
 
 
 def bwdif_arguments(frames, way, source):
-    """Arguments of bwdif for a video whose first frames are given, or None if it is to be left as it is.
+    """Arguments of bwdif for a video whose first frames are given, or None if it is not to be deinterlaced.
 
-    way: a key of WAYS. The order of the fields is the one that the pictures show (libavfilter's idet), if they do, since
-    files name the wrong one at times. The log tells if the pictures contradict the flags of the frames.
+    way: a key of WAYS. Which field comes first is taken from the pictures (libavfilter's idet) if they show it, since files
+    name the wrong one at times. The log warns if the pictures contradict the flags of the frames.
     """
     flagged, seen, facts, graph = 0, 0, {}, None
     for frame in islice(frames, LOOK):
@@ -71,12 +71,12 @@ def bwdif_arguments(frames, way, source):
 
 
 def pictures_per_frame(arguments):
-    """How many pictures bwdif makes of a frame."""
+    """The number of pictures that bwdif makes of a frame."""
     return 2 if arguments and "send_field" in arguments else 1
 
 
 def _graph(frame, description, source):
-    """A libavfilter graph of one filter, `name` or `name=arguments`, for frames like this one."""
+    """A libavfilter graph of one filter, which is described as `name` or `name=arguments`, for frames like this one."""
     graph = av.filter.Graph()
     nodes = [
         graph.add_buffer(
@@ -95,7 +95,7 @@ def _graph(frame, description, source):
 
 
 def _pulled(graph, frame):
-    """Hand a frame to a graph (None: there are no more) and yield what comes out."""
+    """Hand a frame to a graph, or None after the last one, and yield the frames that come out."""
     graph.push(frame)
     while True:
         try:

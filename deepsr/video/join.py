@@ -22,8 +22,8 @@ def join_parts(source, plan, parts, output):
     """Put the enlarged parts (paths, in order) and the tracks of `source` together in the mp4 or mkv file `output`.
 
     Pictures are copied as they were encoded and get the plan's time stamps. Audio tracks are copied bit by bit or encoded
-    as AAC (deepsr.video.sound); what of them the file does not take, damaged packets, is left out, and the log says how
-    much. Raises InputError if a part lacks frames.
+    as AAC (deepsr.video.sound). Damaged packets, which the file does not take, are left out, and the log says how many.
+    Raises InputError if a part lacks frames.
     """
     kind = {".mp4": "mp4", ".mkv": "matroska"}[Path(output).suffix]
     if kind == "matroska" and plan.is_mirrored:
@@ -70,8 +70,8 @@ def _write(source, plan, parts, file, kind):
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))
         lost = 0
-        # In order of time, as the muxer holds packets back until it has some of every stream. So an error may be told when
-        # a later packet is handed over, which is written nevertheless: E-AC-3 between pictures shows it.
+        # The packets are handed over in order of time, since the muxer holds them back until it has some of every stream. So
+        # it may report a packet's error when it takes a later one, which is written nevertheless (seen with E-AC-3 sound).
         for packet in heapq.merge(*queues, key=lambda packet: packet.dts * packet.time_base):
             try:
                 target.mux(packet)

@@ -22,9 +22,9 @@ def preview_length(rate):
 class Plan:
     """What the later steps must know about a video. Its frames are numbered from 0, in the order in which they are shown."""
 
-    sha256: str  # of the file, or as of deepsr.data.frames.index_images
+    sha256: str  # of the file, or of the frames in the folder (deepsr.data.frames.index_images)
     images: tuple[str, ...] | None  # names of the frames if the source is a folder
-    deinterlace: str | None  # as of deepsr.video.fields.bwdif_arguments
+    deinterlace: str | None  # from deepsr.video.fields.bwdif_arguments
     width: int  # of a frame, pixels
     height: int
     time_base: Fraction  # seconds; the unit of pts and last_duration
@@ -51,10 +51,10 @@ class Plan:
         return self.matrix is not None and self.matrix[0] * self.matrix[4] < self.matrix[1] * self.matrix[3]
 
     def part(self, part, parts):
-        """Numbers (a range) of the frames of one of `parts` shares, 0 <= part < parts; may be empty.
+        """Numbers (a range, which may be empty) of the frames of one of `parts` shares, 0 <= part < parts.
 
-        Shares are blocks of recurrent drafts, since a part that begins within a block makes all of it once more: 250 frames
-        without a cut in 8 parts take 1.45 draft frames for each frame so, and 2.76 in equal shares.
+        A share consists of whole blocks of recurrent drafts, since a part that begins within a block has to make all of it.
+        So 250 frames without a cut in 8 parts take 1.45 draft frames for each frame; in equal shares they would take 2.76.
         """
         share = -(-self.frames // (parts * recurrent.BLOCK)) * recurrent.BLOCK
         return range(min(self.frames, share * part), min(self.frames, share * (part + 1)))

@@ -16,7 +16,7 @@ from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
 from deepsr.video.enlarge import enlarged_frames
 
-SAMPLES, SAMPLE = 20, 5  # so many pieces of so many frames, spread over the video, tell the size on disk
+PIECES, PIECE_FRAMES = 20, 5  # pieces spread over the video, and frames of each: they tell the size on disk
 KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by default
 WARM_UP = 3  # frames that are not timed
 
@@ -24,9 +24,9 @@ WARM_UP = 3  # frames that are not timed
 def preview_video(source, plan, output, picture, facts, *, scale, degradation, drafts, predict, threads, parts, **encoding):
     """Write a few seconds of a video at its busiest place, bicubic and enlarged side by side, and what the whole will take.
 
-    output: mp4 file with a moving line between the two. picture: PNG file of the frame in the middle, whole on either side.
-    facts: JSON file, for deepsr.video.estimate: seconds_per_frame of this process, with `threads` threads; bytes, of the
-    whole enlarged video in `parts` parts, without sound; pixels, of an enlarged frame. Returns them as a dict.
+    output: mp4 file with a moving line between the two. picture: PNG file with both versions of the frame in the middle.
+    facts: JSON file for deepsr.video.estimate: seconds_per_frame of this process, and its `threads`; bytes of the whole
+    enlarged video in `parts` parts, without sound; pixels of an enlarged frame. Returns these as a dict.
     The other arguments: see deepsr.video.enlarge.upscale_part.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
@@ -59,9 +59,10 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
 
 
 def _places(frames, shown):
-    """Pieces (ranges of frame numbers) evenly spread over a video; where they overlap with what is `shown`, that stands."""
-    n = min(SAMPLES, frames // (2 * SAMPLE)) or 1
-    pieces = [range(start, min(start + SAMPLE, frames)) for start in (frames * (2 * i + 1) // (2 * n) for i in range(n))]
+    """Pieces (ranges of frame numbers) evenly spread over a video. `shown` takes the place of those that overlap with it."""
+    n = min(PIECES, frames // (2 * PIECE_FRAMES)) or 1
+    starts = [frames * (2 * i + 1) // (2 * n) for i in range(n)]
+    pieces = [range(start, min(start + PIECE_FRAMES, frames)) for start in starts]
     return [shown if piece.start < shown.stop and piece.stop > shown.start else piece for piece in pieces]
 
 

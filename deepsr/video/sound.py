@@ -33,7 +33,7 @@ def tracks(container):
 
 
 def warn_of_losses(container, source):
-    """Tell in the log what of a video (av container), pictures apart, an mp4 file cannot hold, and what mkv holds of it."""
+    """Warn of the sound, subtitles and attachments of a video (av container) that mp4 cannot hold, and tell if mkv can."""
     kinds = treatments(container, "mp4"), treatments(container, "matroska")
     for track, in_mp4, in_mkv in zip(tracks(container), *kinds, strict=True):
         codec = track.codec_context.name if track.codec_context else "unknown"
@@ -50,7 +50,7 @@ def warn_of_losses(container, source):
 
 
 def add_track(target, track, treatment):
-    """Add a track for a track of the source to the file `target` (av container), and return it."""
+    """Add a track to the file `target` (av container) for a track of the source, and return it."""
     if treatment == COPY:
         added = target.add_stream_from_template(track)
     else:
@@ -64,8 +64,8 @@ def add_track(target, track, treatment):
 def track_packets(source, number, treatment, added, start):
     """Yield the packets of track `number` of the source for the track `added`, up to the first that cannot be read.
 
-    start: time in the source, in seconds, from which theirs are counted. Those of sound have durations, and their time
-    stamps increase, whatever the source says; subtitles without a time are left out.
+    start: the time in the source, in seconds, that becomes 0. Packets of sound get increasing time stamps and durations,
+    even if the source has none; subtitles without a time stamp are left out.
     """
     with open_video(source) as container:
         track = tracks(container)[number]
@@ -86,7 +86,7 @@ def track_packets(source, number, treatment, added, start):
 def copy_extras(origin, target, start):
     """Copy metadata, chapters and attachments of a video to the file `target` (av containers), which may leave them out.
 
-    start: as of `track_packets`.
+    start: see `track_packets`.
     """
     target.metadata.update(origin.metadata)
     shifted = []
@@ -118,15 +118,16 @@ def _is_possible(track, treatment, kind):
 
 
 def _decoder(track):
-    """The track's codec context, with a layout where the file tells the number of channels only."""
+    """The track's codec context. If the file tells only the number of channels, it gets the usual layout for it."""
     codec = track.codec_context
     codec.layout = LAYOUTS.get(codec.channels, codec.layout.name)
     return codec
 
 
 def _in_order(sound, track):
-    """Those packets that hold data, with increasing time stamps and durations."""
+    """The packets that hold data, with increasing time stamps and with durations."""
     codec = track.codec_context
+    # The packets twice: the second time for their time stamps, which are put in order before the packets are yielded.
     sound, twin = tee(packet for packet in sound if packet is not None and packet.size)
     first = next(twin, None)
     if first is None:
@@ -142,7 +143,7 @@ def _in_order(sound, track):
 
 
 def _encode(sound, track, added, source):
-    """The packets of the track `added` for those of another codec. What cannot be decoded is left out; the log tells it."""
+    """Encode packets of another codec for the track `added`. The log says how many of them cannot be decoded."""
     _decoder(track)
     lost = 0
     for packet in chain(sound, [None]):  # None empties decoder and encoder

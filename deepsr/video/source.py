@@ -1,4 +1,4 @@
-"""Which file and which experiment are meant when an enlarged video is asked for by name. Light: used while planning."""
+"""Which file and which experiment are meant when an enlarged video is asked for by name. Planning imports this module."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from deepsr.errors import InputError
 def find_source(name, folder, files, still):
     """Path of the video, still image or folder of frames that is called `name`.
 
-    files: dict of names and paths, looked up first; then `folder` is searched for a folder called `name` or for a file
-    called so but for its ending. still: whether a still image is wanted rather than what becomes a video.
+    files: dict of names and paths, which is looked up first. Then `folder` is searched for a folder called `name`, or a file
+    called so without its ending. still: whether a still image is wanted rather than a video or a folder of frames.
     Raises InputError if there is none, more than one, or one of the other kind.
     """
     if name in files:
@@ -32,7 +32,7 @@ def find_source(name, folder, files, still):
 
 
 def choose_experiment(experiments, wanted, scale=None):
-    """Name of the experiment whose network enlarges videos: the first of this scale, or of any scale.
+    """Name of the experiment whose network enlarges videos: the first of the wanted ones with this scale, or with any.
 
     experiments: dict of names and settings. wanted: names to choose among.
     Raises InputError if none has the scale, and for an oracle, whose drafts no video has.

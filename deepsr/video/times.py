@@ -7,9 +7,9 @@ def increasing(stamps, step):
     """Yield a time for each of `stamps` so that times increase; stamps that are in order stay as they are.
 
     stamps: integers, None where one is missing; step: the usual distance of two.
-    A missing stamp follows the one before it by `step`. One that does not lie between its neighbours is put halfway
-    between them, or as near as it can be. Where stamps go back by more than ten steps, recordings have been put one after
-    the other: what follows is shifted so that it goes on from there.
+    A missing stamp becomes the one before it plus `step`. A stamp that does not lie between its neighbours is moved halfway
+    between them, or as near to that as possible. Where stamps go back by more than ten steps, one recording ends and another
+    begins: all stamps from there on are shifted so that the second one follows the first.
     """
     shift, before, least = 0, None, max(1, step // 10)
     for stamp, following in pairwise(chain(_filled(stamps, step), [None])):
@@ -26,7 +26,7 @@ def increasing(stamps, step):
 
 
 def _filled(stamps, step):
-    """Stamps with those that are missing counted on from the one before, or back from the first that is there."""
+    """The stamps, with those that are missing counted on from the one before, or back from the first that is there."""
     before, missing = None, 0
     for stamp in stamps:
         if stamp is None and before is None:

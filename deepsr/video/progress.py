@@ -11,13 +11,13 @@ STALE = 600  # seconds after which a part whose count does not change is taken f
 
 
 @contextmanager
-def whole_progress(output, part, lengths, name, settings):
-    """Gives a function to call after each enlarged frame of a part; one of the parts at work tells how far all have come.
+def video_progress(output, part, lengths, name, settings):
+    """Gives a function to call after each enlarged frame of a part. One of the parts at work shows how far all have come.
 
     output: the file that the part is written to; all parts of a video lie in one folder. lengths: frames of each part.
-    settings: plain values that tell one enlargement of the video from another.
-    Each part keeps a small file with its count beside its output. The first of those at work shows the sum, and with it the
-    time left at the speed that all have together.
+    settings: plain values that differ if the video is enlarged in another way.
+    Each part keeps a small file with the number of its finished frames beside its output. The first of the parts at work
+    shows the sum, and the time left at the speed of all parts together.
     """
     own, kind = Path(output).with_name(f".{part}.count"), digest(settings)
     counts = [own.with_name(f".{each}.count") for each in range(len(lengths))]
@@ -31,7 +31,7 @@ def whole_progress(output, part, lengths, name, settings):
             done += 1
             own.write_text(f"{kind} {done}")
             found = _counts(counts, kind)
-            if not any(0 < found[each] < lengths[each] for each in range(part)):
+            if not any(0 < found[each] < lengths[each] for each in range(part)):  # no earlier part is at work
                 bar.update(sum(found) - bar.n)
 
         try:
@@ -42,11 +42,12 @@ def whole_progress(output, part, lengths, name, settings):
 
 
 def _counts(files, kind):
-    """The frames done of each part, 0 for those of other settings and those that were left half done."""
+    """The number of finished frames of each part."""
     return [_count(file, kind) for file in files]
 
 
 def _count(file, kind):
+    """The number in a part's file, or 0 if the part was made with other settings, or died before it was finished."""
     try:
         found, count = file.read_text().split()
         finished = any(file.parent.glob(f"{file.name.split('.')[1]}.*"))
