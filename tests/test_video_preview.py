@@ -9,8 +9,8 @@ import pytest
 from videos import MOTION, SINGLE, bicubic, decode, enlarge, probe, scene, times, write
 
 from deepsr.data.degradation import upscale
-from deepsr.progress import progress
 from deepsr.names import digest
+from deepsr.progress import progress
 from deepsr.video.estimate import planned_estimate, sentence
 from deepsr.video.examine import find_busiest, plan_video
 from deepsr.video.plan import write_plan
