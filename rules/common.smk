@@ -19,6 +19,7 @@ from deepsr.data import chains
 from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
 from deepsr.data.overlap import check_clips, training_clips
+from deepsr.drafts.ensemble import label
 from deepsr.errors import InputError
 from deepsr.names import digest
 from deepsr.registry import named_modules
@@ -233,6 +234,24 @@ def text_digest(name):
 def scored_on(wildcards):
     """The experiments that are scored on a clip."""
     return [name for name, experiment in EXPERIMENTS.items() if wildcards.dataset in experiment["score"]]
+
+
+def row_of(run, dataset, clip):
+    """What the table says of a scored clip, besides its scores. run: an experiment or a repeat of one."""
+    name, _ = REPEATS.get(run, (run, None))
+    experiment = EXPERIMENTS[name]
+    degradation = chains.text(degraded_chain(experiment, dataset, clip, "test"))
+    return {
+        "experiment": name,
+        "run": run,
+        "dataset": dataset,
+        "sequence": clip,
+        **{key: experiment[key] for key in ("scale", "network")},
+        "drafts": label(experiment["drafts"]),
+        "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
+        "evaluation": evaluation_of(experiment, dataset),
+        "degradation": f"given ({degradation})" if DATASETS[dataset].has_lr else degradation,
+    }
 
 
 wildcard_constraints:

@@ -8,27 +8,7 @@ Makes: results/experiments/{experiment}/{dataset}/{clip}.csv           PSNR and 
        results/speed.csv             seconds per frame and multiply-adds per pixel of every experiment
 """
 
-from deepsr.drafts.ensemble import label
 from deepsr.evaluate.examples import EXAMPLES
-
-
-def row_of(run, dataset, clip):
-    """What the table says of a scored clip, besides its scores. run: an experiment or a repeat of one."""
-    name, _ = REPEATS.get(run, (run, None))
-    experiment = EXPERIMENTS[name]
-    degradation = chains.text(degraded_chain(experiment, dataset, clip, "test"))
-    return {
-        "experiment": name,
-        "run": run,
-        "dataset": dataset,
-        "sequence": clip,
-        **{key: experiment[key] for key in ("scale", "network")},
-        "drafts": label(experiment["drafts"]),
-        "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
-        "evaluation": evaluation_of(experiment, dataset),
-        "degradation": f"given ({degradation})" if DATASETS[dataset].has_lr else degradation,
-    }
-
 
 CLIPS = scored_by(EXPERIMENTS)
 RUNS = scored_by([*EXPERIMENTS, *REPEATS])
