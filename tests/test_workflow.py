@@ -206,7 +206,7 @@ EDITS = {
         {"index_clip", "choose_patches", "make_drafts"} | TRAINED,
     ),
     "metric code": (
-        edit_code("deepsr/evaluate/metrics.py", "0.03 * peak", "0.04 * peak"),
+        edit_code("deepsr/evaluate/metrics.py", "0.03**2", "0.04**2"),
         {"evaluate_clip", "collect_psnr"},
     ),
     "script": (
