@@ -1,7 +1,7 @@
-"""The names of all networks, draft kinds and losses. No job imports these lists, so a new entry re-runs nothing of others.
+"""The names of all networks, draft kinds and losses. No job imports these lists, so a new entry re-runs nothing.
 
-Each is the name of a module, which a job imports only if its experiment says so: an edit of it re-runs nothing of others,
-either.
+Each is the name of a module, which only the jobs of experiments that name it import. So an edit of such a file re-runs only
+these jobs.
 """
 
 import re
@@ -13,7 +13,7 @@ NETWORKS = ["deepsr", "srcnn", "fast"]  # of deepsr.networks
 KINDS = ["bicubic", "motion", "recurrent", "gaussian"]  # of deepsr.drafts
 LOSSES = ["mse", "relative", "charbonnier", "l1_tv"]  # of deepsr.train.losses
 
-TAKEN = {"drafts": "class Kind", "network": "class Net", "loss": "def loss"}  # what such a module must define
+DEFINED = {"drafts": "class Kind", "network": "class Net", "loss": "def loss"}  # what such a module must define
 
 
 def named_modules(experiment):
@@ -26,10 +26,10 @@ def named_modules(experiment):
 
 
 def check_modules(experiment):
-    """Raises InputError if there is no module that an experiment names, or if it does not define what is taken from it."""
+    """Raise InputError if an experiment names a module that is not there, or that does not define what it must."""
     for key, module in named_modules(experiment).items():
         path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
         if not path.is_file():
             raise InputError(f"there is no {path}, which {path.stem!r} names; write it, or choose a name that has a file.")
-        if not re.search(rf"^{TAKEN[key]}\b", path.read_text(encoding="utf-8"), re.MULTILINE):
-            raise InputError(f"{path}: has no {TAKEN[key]}, which is what the workflow takes from it; call it so.")
+        if not re.search(rf"^{DEFINED[key]}\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+            raise InputError(f"{path}: has no {DEFINED[key]}, which is what the workflow imports from it; call it so.")

@@ -137,7 +137,7 @@ def _with_defaults(value, schema, definitions):
 
 
 def _of_kind(drafts, given):
-    """Drafts with their defaults, of which those are left out that belong to other kinds."""
+    """The completed settings of drafts, without defaults of keys that only other kinds have. given: before completion."""
     kind = draft_kind(drafts["kind"])
     return {key: value for key, value in drafts.items() if key in {"kind", *given, *kind.required, *kind.optional}}
 

@@ -91,6 +91,7 @@ rule measure_speed:
         models=[model_of(experiment) for experiment in EXPERIMENTS],
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in FIRST_SCORED.values()],
         zips=ancient([path for dataset, clip in FIRST_SCORED.values() for path in DATASETS[dataset].zips(clip)]),
+        # Not ancient: Snakemake would then overlook other reasons to run this job whenever the table is made again.
         table="results/psnr.csv",
     output:
         speed="results/speed.csv",

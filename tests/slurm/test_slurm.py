@@ -36,8 +36,8 @@ def active():
     return slurm("squeue", "--noheader", "--format=%i").split()
 
 
-def wait_for(condition, seconds=300):
-    """Wait until something becomes true, and return it. The time is for a machine that is busy otherwise."""
+def wait_for(condition, seconds=120):
+    """Wait until something becomes true, and return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
@@ -180,7 +180,14 @@ def test_interrupted_runs_end_with_the_same_table(finished, copy_of, since):
         """Run in the background, as from a terminal; returns once a job is at work."""
         known = len(since())
         with open(log, "w") as file:
-            head = subprocess.Popen(command, cwd=project.path, stdout=file, stderr=file, start_new_session=True)
+            head = subprocess.Popen(
+                command,
+                cwd=project.path,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell's children ignore it
+            )
         wait_for(lambda: [job for job in since()[known:] if job["JobState"] == "RUNNING"])
         return head
 
@@ -189,8 +196,8 @@ def test_interrupted_runs_end_with_the_same_table(finished, copy_of, since):
     head = start()
     time.sleep(3)
     head.send_signal(signal.SIGINT)
-    assert head.wait(300) != 0
-    wait_for(lambda: not active())
+    assert head.wait(60) != 0
+    wait_for(lambda: not active(), 30)
     assert not list(project.path.glob(".snakemake/locks/*"))
 
     # A job that somebody cancels is submitted again.
@@ -227,7 +234,7 @@ def test_generic_profile_submits_and_notices_a_killed_job(project, since):
     assert "KERAS_BACKEND=jax" in environment.split("\0")
     (project.path / "hang").unlink()
     subprocess.run(["scancel", job["JobId"]], check=True)
-    assert head.wait(300) == 0, (project.path / "head.log").read_text()
+    assert head.wait(120) == 0, (project.path / "head.log").read_text()
     assert [job["JobState"] for job in since()] == ["CANCELLED", "COMPLETED"]
     assert len(list(project.path.glob("results/clips/tiny/*.json"))) == 2
 

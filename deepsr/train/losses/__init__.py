@@ -1,7 +1,7 @@
 """The losses: one file for each, with a function `loss`.
 
-It takes the prediction, the truth and the bicubic frame, tensors float32 (n, height, width) of n patches with pixels in
-[0, 1] (the prediction unclipped), and the `deepsr.train.settings.Settings`. It returns the loss of each patch, float32 (n,).
+The function takes the prediction, the truth and the bicubic frame, tensors float32 (n, height, width) of n patches with
+pixels in [0, 1] (the prediction unclipped), and the `deepsr.train.settings.Settings`. It returns the loss of each patch, float32 (n,).
 """
 
 from importlib import import_module
@@ -10,6 +10,6 @@ from importlib import import_module
 def loss_function(name):
     """The loss called `name` in the config: function `loss` of the module of that name.
 
-    A module is imported only when its loss is wanted, so that an edit of one trains only with this loss anew.
+    A module is imported only when its loss is wanted, so that an edit of one repeats only the trainings that use it.
     """
     return import_module(f"{__name__}.{name}").loss
