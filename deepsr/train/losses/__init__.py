@@ -1,7 +1,8 @@
 """The losses: one file for each, with a function `loss`.
 
 The function takes the prediction, the truth and the bicubic frame, tensors float32 (n, height, width) of n patches with
-pixels in [0, 1] (the prediction unclipped), and the `deepsr.train.settings.Settings`. It returns the loss of each patch, float32 (n,).
+pixels in [0, 1] (the prediction unclipped), and the `deepsr.train.settings.Settings`. It returns the loss of each patch,
+float32 (n,).
 """
 
 from importlib import import_module
