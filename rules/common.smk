@@ -75,26 +75,28 @@ if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
 REPEATS = settings.repeats(EXPERIMENTS)
 
 
+def experiment_name(run):
+    """The experiment that a run belongs to; a run is an experiment or a repeat of one."""
+    return REPEATS[run][0] if run in REPEATS else run
+
+
 def settings_of(wildcards):
-    name, _ = REPEATS.get(wildcards.experiment, (wildcards.experiment, None))
-    return EXPERIMENTS[name]
+    return EXPERIMENTS[experiment_name(wildcards.experiment)]
 
 
-def model_of(experiment):
-    """The file of an experiment's or repeat's network."""
-    name, _ = REPEATS.get(experiment, (experiment, None))
-    return EXPERIMENTS[name]["model"] or f"results/experiments/{experiment}/model.onnx"
+def model_of(run):
+    """The file of a run's network."""
+    return EXPERIMENTS[experiment_name(run)]["model"] or f"results/experiments/{run}/model.onnx"
 
 
 def trained_on(wildcards):
-    """[(data set, clip)] of all that an experiment's network has seen."""
-    name, _ = REPEATS.get(wildcards.experiment, (wildcards.experiment, None))
-    return training_clips(name, EXPERIMENTS, DATASETS)
+    """[(data set, clip)] of all that a run's network has seen."""
+    return training_clips(experiment_name(wildcards.experiment), EXPERIMENTS, DATASETS)
 
 
 def seed_of(wildcards):
-    _, seed = REPEATS.get(wildcards.experiment, (None, settings_of(wildcards)["seeds"][0]))
-    return seed
+    run = wildcards.experiment
+    return REPEATS[run][1] if run in REPEATS else EXPERIMENTS[run]["seeds"][0]
 
 
 @cache
@@ -161,7 +163,7 @@ def scored_by(experiments):
     return [
         (name, dataset, clip)
         for name in experiments
-        for dataset in EXPERIMENTS[REPEATS.get(name, (name,))[0]]["score"]
+        for dataset in EXPERIMENTS[experiment_name(name)]["score"]
         for clip in DATASETS[dataset].test
     ]
 
@@ -237,8 +239,8 @@ def scored_on(wildcards):
 
 
 def row_of(run, dataset, clip):
-    """What the table says of a scored clip, besides its scores. run: an experiment or a repeat of one."""
-    name, _ = REPEATS.get(run, (run, None))
+    """What the table says of a scored clip, besides its scores. run: see `experiment_name`."""
+    name = experiment_name(run)
     experiment = EXPERIMENTS[name]
     degradation = chains.text(degraded_chain(experiment, dataset, clip, "test"))
     return {

@@ -106,26 +106,6 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         name: (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts
     }
     steadiness = [name for name, metric in METRICS.items() if metric.temporal]
-    parts, shown = [], columns(table)
-    for oracle in (False, True):
-        rows = table[table["oracle"] == oracle]
-        names = set(rows["experiment"])
-        if len(rows):
-            parts.append(
-                {
-                    "oracle": oracle,
-                    "rows": [_cells(row, shown) for _, row in rows.iterrows()],
-                    "best": _best(rows),
-                    "comparisons": [] if oracle else _comparisons(rows, scores, seed),
-                    "sliders": [
-                        _slider(key, which, e)
-                        for key, both in examples.items()
-                        if key[0] in names
-                        for which, e in both.items()
-                    ],
-                    "crops": [(key, _webp(cv2.imread(str(path)), 90)) for key, path in crops.items() if key[0] in names],
-                }
-            )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -134,9 +114,13 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         lstrip_blocks=True,
     )
     return environment.get_template("page.html").render(
-        parts=parts,
+        parts=[
+            _part(oracle, table[table["oracle"] == oracle], scores, seed, crops, examples)
+            for oracle in (False, True)
+            if oracle in set(table["oracle"])
+        ],
         metrics=[metric for name, metric in METRICS.items() if f"{name}_deepsr" in table],
-        columns=[(title, bool(form)) for title, form in shown.values()],
+        columns=[(title, bool(form)) for title, form in columns(table).values()],
         charts=[chart for name, chart in pictured.items() if name not in steadiness and name != "speed"],
         steadiness=[pictured[name] for name in steadiness if name in pictured],
         speed_chart=pictured.get("speed"),
@@ -151,6 +135,24 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
         total=duration(used["seconds"].sum()),
     )
+
+
+def _part(oracle, rows, scores, seed, crops, examples):
+    """What the page shows of the experiments that are oracles, or of those that are not. rows: theirs of the table."""
+    names, shown = set(rows["experiment"]), columns(rows)
+    return {
+        "oracle": oracle,
+        "rows": [_cells(row, shown) for _, row in rows.iterrows()],
+        "best": _best(rows),
+        "comparisons": [] if oracle else _comparisons(rows, scores, seed),
+        "sliders": [
+            _slider(key, which, example)
+            for key, both in examples.items()
+            if key[0] in names
+            for which, example in both.items()
+        ],
+        "crops": [(key, _webp(cv2.imread(str(path)), 90)) for key, path in crops.items() if key[0] in names],
+    }
 
 
 def read_usage(logs):
