@@ -5,6 +5,7 @@ Needs: config (config/config.schema.yaml describes it).
 Makes: EXPERIMENTS, DATASETS, and functions that answer "which clips" and "which code".
 """
 
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -223,9 +224,9 @@ def start_contents(wildcards):
 
 # What has been fetched is a source file from then on: no change of an address or of a script fetches it again, and
 # Snakemake has no rule by which it would delete it. A rule without an action for such files would make every run plan it.
-def absent(names):
-    """Regular expression of those names that have no file in data/reds."""
-    return "|".join(name for name in names if not Path(f"data/reds/{name}.zip").exists()) or "(?!)"
+def absent(pattern, names):
+    """Regular expression of those names that have no file yet. pattern: of the files' paths, "data/demo/{}" for example."""
+    return "|".join(re.escape(name) for name in names if not Path(pattern.format(name)).exists()) or "(?!)"
 
 
 def text_digest(name):

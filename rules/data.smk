@@ -19,6 +19,8 @@ rule fetch_demo:
         video="data/demo/{video}",
     log:
         "results/logs/fetch_demo/{video}.log",
+    wildcard_constraints:
+        video=absent("data/demo/{}", demo.VIDEOS),
     localrule: True
     conda:
         "../envs/deepsr.yaml"
@@ -31,7 +33,8 @@ rule fetch_demo:
 rule extract_frames:
     """The frames of a demo clip, out of its video."""
     input:
-        video=lambda wildcards: f"data/demo/{demo.SHOTS[wildcards.clip].video}",
+        # The job checks its hash. A changed time is no reason to do everything again.
+        video=ancient(lambda wildcards: f"data/demo/{demo.SHOTS[wildcards.clip].video}"),
     output:
         frames="results/frames/demo/{clip}.zip",
     log:
@@ -53,7 +56,10 @@ rule fetch_reds:
     log:
         "results/logs/fetch_reds/{zip}.log",
     wildcard_constraints:
-        zip=absent([*reds.ARCHIVES, *(f"{name}/{clip}" for name, facts in reds.ARCHIVES.items() for clip in facts["clips"])]),
+        zip=absent(
+            "data/reds/{}.zip",
+            [*reds.ARCHIVES, *(f"{name}/{clip}" for name, facts in reds.ARCHIVES.items() for clip in facts["clips"])],
+        ),
     localrule: True
     conda:
         "../envs/deepsr.yaml"

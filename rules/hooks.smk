@@ -57,6 +57,7 @@ def write_incomplete_table():
 
 onstart:
     snakemake_internals.note_submission(workflow)
+    snakemake_internals.lift_job_rate(workflow)
     snakemake_internals.mark_followers_unfinished(workflow)
     snakemake_internals.shorten_log(workflow)
     PLANNED.update(snakemake_internals.planned_files(workflow, "output"))

@@ -38,6 +38,11 @@ def test_shots_of_the_demo_do_not_overlap():
             assert name == other or shot.video != its.video or shot.stop < its.start or its.stop < shot.start
 
 
+def test_no_shot_of_the_film_is_in_the_piece_of_it_that_is_a_video_of_its_own():
+    for name, start in demo.FILM.items():
+        assert demo.SHOTS[name].start == start and (demo.SHOTS[name].stop < 1140 or start > 1280)
+
+
 def test_a_folder_is_read_from_disk_in_natural_order(tmp_path):
     clips(tmp_path, clip10=2, clip9=1, **{".hidden": 1, "Clip 1": 3})
     (tmp_path / "notes.txt").write_text("no clip")

