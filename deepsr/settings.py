@@ -30,6 +30,8 @@ def load_yaml(path):
             return yaml.load(file, _Loader) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); correct the path, or save the file as UTF-8.") from error
+    except ValueError as error:  # a date that is none
+        raise InputError(f"{path}: a value cannot be read ({error}); correct it.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
@@ -209,7 +211,7 @@ _Validator = jsonschema.validators.extend(
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
             "integer": lambda _, value: type(value) is int,
-            "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+            "number": lambda _, value: type(value) is int or (type(value) is float and math.isfinite(value)),
         }
     ),
 )
@@ -273,7 +275,9 @@ class _Loader(yaml.SafeLoader):
         node, found = super().compose_mapping_node(anchor), set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in found:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice; rename one", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} stands twice; merge or rename them", problem_mark=key.start_mark
+                )
             found.add(key.value)
         return node
 

@@ -33,6 +33,8 @@ def checked(function, *args):
         return function(*args)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(f"{error.filename}: cannot be read ({error.strerror}); make it readable.") from None
 
 
 ROOT = Path(deepsr.__file__).parents[1]  # of the workflow's own files; the data and results of a run may lie elsewhere

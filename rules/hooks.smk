@@ -12,7 +12,7 @@ import time
 
 PLANNED = set()  # files that this run makes
 STARTED = time.time()
-LOOKED_AT = r"results/(psnr\.csv|report\.html|lr/.*\.csv|videos/[^/]+\.(mp4|png))"
+LOOKED_AT = r"results/(psnr\.csv|report\.html|lr/.*\.csv|videos/[^/]+\.(mp4|mkv|zip|png))"
 LONGEST_TABLE = 12  # rows that the terminal shows; of a longer one the means
 
 

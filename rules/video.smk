@@ -7,7 +7,7 @@ Makes: results/videos/{video}.json             its frames, time stamps, cuts, so
        results/videos/{video}_x{scale}.mp4     the enlarged video, with its sound; .mkv with all that it holds beside
        results/videos/{video}_x{scale}.zip     its frames as PNG images
        results/videos/{video}_x{scale}.png     the same for a still image
-       results/videos/{video}_compare.mp4      bicubic and DeepSR side by side
+       results/videos/{video}_compare.mp4      bicubic and DeepSR on the two sides of a moving line
        results/videos/{video}_preview.mp4      a few seconds of that, and .png of it; tells what the whole will take
 """
 

@@ -7,6 +7,7 @@ Makes: functions for video.smk
 
 from deepsr.names import check_file_name
 from deepsr.networks.model_file import experiment_of
+from deepsr.registry import check_modules
 from deepsr.video.encode import CODECS, check_container
 from deepsr.video.estimate import planned_estimate
 from deepsr.video.source import choose_experiment, find_source
@@ -47,7 +48,10 @@ def frame_rate_of(wildcards):
 def enlargers():
     """{name: settings} of all experiments and of the .onnx files of trained networks that may enlarge."""
     files = [name for name in VIDEOS["experiments"] if name.endswith(".onnx")]
-    return EXPERIMENTS | {name: checked(experiment_of, name) for name in files}
+    trained = {name: checked(experiment_of, name) for name in files}
+    for experiment in trained.values():
+        checked(check_modules, experiment)
+    return EXPERIMENTS | trained
 
 
 def enlarging(wildcards):

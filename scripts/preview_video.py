@@ -20,4 +20,5 @@ with job(snakemake) as log:
         **snakemake.params.encoding,
     )
     seconds, size = facts["seconds_per_frame"], facts["bytes"]
-    log.info("%s", sentence(plan.frames, seconds, size, snakemake.params.parts, snakemake.threads))
+    # As a warning it is shown on the terminal, too.
+    log.warning("%s", sentence(plan.frames, seconds, size, snakemake.params.parts, snakemake.threads))

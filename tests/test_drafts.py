@@ -183,6 +183,26 @@ def test_an_oracle_needs_the_truth():
         drafts_of(GAUSSIAN, low(CLIP))
 
 
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (
+            lambda lr: [np.float32(np.repeat(np.repeat(lr, 2, 0), 2, 1))],
+            "1 pictures, float32 .64, 48.; .* each uint8 .64, 48.",
+        ),
+        (lambda lr: [lr], "1 pictures, uint8 .32, 24.;"),
+        (lambda lr: 2 * [np.repeat(np.repeat(lr, 2, 0), 2, 1)], "2 pictures, .* as many as n_drafts says"),
+    ],
+    ids=["type", "size", "number"],
+)
+def test_a_kind_that_gives_other_drafts_than_it_should_is_refused(monkeypatch, given, said):
+    lr = np.zeros((32, 24), np.uint8)
+    monkeypatch.setattr(draft_kind("bicubic"), "n_drafts", classmethod(lambda cls, spec: 1))
+    monkeypatch.setattr(draft_kind("bicubic"), "drafts", lambda self, t: given(self.shot.lr(t)))
+    with pytest.raises(InputError, match=f"drafts of kind bicubic: drafts.0. gives {said}"):
+        Drafts({"kind": "bicubic"}, 2, "bicubic", lambda i: lr, 1)[0]
+
+
 # No leak.
 
 

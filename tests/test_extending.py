@@ -19,7 +19,7 @@ def blocks(section, language):
 
 def apply(project, section):
     (diff,) = blocks(section, "diff")
-    command = ["git", "apply", "--unidiff-zero", "-"]
+    command = [*re.search(r"`(git apply .*)FILE`", PAGE)[1].split(), "-"]
     done = subprocess.run(command, input=diff, cwd=project.path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{section}: {done.stderr}"
 

@@ -408,7 +408,7 @@ def plan(project, *arguments):
     "data, sentence",
     mostly_slow([
         (b"seed: 1\nexperiments: {a: [}\n", "config/config.yaml: line 2: "),
-        (b"seed: 1\nseed: 2\n", "config/config.yaml: line 2: 'seed' stands twice; rename one."),
+        (b"seed: 1\nseed: 2\n", "config/config.yaml: line 2: 'seed' stands twice; merge or rename them."),
         (b"seed: !mine 1\n", "config/config.yaml: line 1: could not determine a constructor for the tag '!mine'."),
         ("seed: 1\n".encode("utf-16"), "config/config.yaml: cannot be read ('utf-8' codec"),
         (None, "config/config.yaml: cannot be read ([Errno 2] No such file"),

@@ -7,6 +7,7 @@ from conftest import mostly_slow
 from rounding import assert_close, in_float64, tolerance
 from small_training import settings_with, shards  # noqa: F401
 
+from deepsr.errors import InputError
 from deepsr.networks import network
 from deepsr.registry import LOSSES, NETWORKS
 from deepsr.train.devices import Cpu
@@ -65,6 +66,15 @@ def test_gradient_is_the_slope_of_the_loss(batch, loss, name):
     step = np.float32(1e-2 / np.linalg.norm(slope))
     after, before = (gradient(weights + sign * step * direction, batch)[0] for sign in (1, -1))
     assert (after - before) / (2 * step) == pytest.approx(np.linalg.norm(slope), rel=0.05)
+
+
+@pytest.mark.parametrize("loss", [lambda y, *others: y[0, 0, 0], lambda y, *others: y[..., 0]], ids=["one", "many"])
+def test_a_loss_that_does_not_give_one_number_for_each_patch_is_refused(monkeypatch, batch, loss):
+    monkeypatch.setattr("deepsr.train.objective.loss_function", lambda name: loss)
+    model = network("srcnn").build(2, 4)
+    training, _ = objectives(network("srcnn"), model, settings_with())
+    with pytest.raises(InputError, match="loss gives the shape .* for 2 patches; it must give one number for each patch"):
+        training(random_weights(model), *batch)
 
 
 @pytest.mark.parametrize("border", [0, 3])

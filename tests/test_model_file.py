@@ -76,3 +76,21 @@ def test_a_file_that_does_not_tell_its_clips_is_refused(tmp_path):
         experiment_of(path)
     with pytest.raises(InputError, match="gone.onnx: no such file"):
         experiment_of(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize(
+    "facts, said",
+    [
+        ({"drafts": json.dumps({"kind": 5})}, "kind 5"),
+        ({"drafts": "[1]"}, "does not tell its drafts"),
+        ({"drafts": "{}"}, "does not tell its drafts and clips .'kind'"),
+        ({"scale": "7"}, "scale 7"),
+        ({"shrinking": "noise"}, "scale 3, noise"),
+        ({"clips": "[1]"}, "does not tell its drafts and clips"),
+    ],
+)
+def test_what_is_not_known_here_is_refused(tmp_path, facts, said):
+    path = tmp_path / "foreign.onnx"
+    onnx.save(to_onnx(chain_model(LAYERS), FACTS | facts), path)
+    with pytest.raises(InputError, match=said):
+        experiment_of(path)

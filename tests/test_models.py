@@ -70,6 +70,20 @@ def test_a_video_is_enlarged_without_a_training(project, scale):
     assert not re.search("train_network|make_drafts|fetch", done.stdout)
 
 
+def test_a_video_and_a_network_that_cannot_be_used_are_refused_while_planning(project):
+    model = onnx.load(ROOT / "models/fast_x4.onnx")
+    next(entry for entry in model.metadata_props if entry.key == "drafts").value = '{"kind": "ghost"}'
+    onnx.save(model, project.path / "foreign.onnx")
+    (project.path / "videos").mkdir()
+    (project.path / "videos/holiday").symlink_to(project.path / "tests/clips/tower")
+    project.config["videos"] = {"experiments": ["foreign.onnx"]}
+    done = project.run("results/videos/holiday_x4.mp4", "-n", check=False)
+    assert done.returncode and re.search("there is no .*drafts/ghost.py", done.stdout) and "Traceback (most" not in done.stdout
+    project.config["videos"] = {"folder": 300 * "a"}
+    done = project.run("results/videos/holiday_x4.mp4", "-n", check=False)
+    assert done.returncode and "a: cannot be read (File name too long)" in done.stdout and "Traceback (most" not in done.stdout
+
+
 @pytest.mark.slow
 def test_the_files_reach_what_their_cards_say(project):
     """On one of the clips; it is fetched as a run of config/models.yaml fetches it."""

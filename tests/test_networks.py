@@ -310,8 +310,14 @@ def conv(*arguments, **settings):
 MISTAKES = {
     "an activation at the end": (lambda self, x, n, scale: conv(1, 3, activation="relu")(x), "no activation"),
     "an activation after it": (lambda self, x, n, scale: ops.sigmoid(conv(1, 3)(x)), "no activation"),
-    "the frame added": (lambda self, x, n, scale: conv(1, 3)(x) + x[..., -1:], "add nothing"),
+    "something added": (lambda self, x, n, scale: conv(1, 3)(x) + conv(1, 1)(x), "add nothing"),
     "left on the LR grid": (lambda self, x, n, scale: conv(1, 3)(ops.space_to_depth(x, scale)), "2x2|4x4.*depth_to_space"),
+    "no padding": (lambda self, x, n, scale: layers.Conv2D(1, 3)(x), "padding='same'"),
+    "dropout": (lambda self, x, n, scale: conv(1, 3)(layers.Dropout(0.5)(x)), "dropout.*cannot be exported"),
+    "normalization": (
+        lambda self, x, n, scale: conv(1, 3)(layers.BatchNormalization()(x)),
+        "batch_normalization.*cannot be exported",
+    ),
     "two channels": (lambda self, x, n, scale: conv(2, 3)(x), "one channel"),
     "nothing returned": (lambda self, x, n, scale: None, "None; it must give one tensor"),
     "shapes that do not add up": (

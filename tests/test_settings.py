@@ -264,7 +264,8 @@ def test_what_is_wrong_with_the_rest_is_one_sentence(given, sentence):
 @pytest.mark.parametrize(
     "text, sentence",
     [
-        ("seed: 1\nseed: 2\n", "line 2: 'seed' stands twice; rename one"),
+        ("seed: 1\nseed: 2\n", "line 2: 'seed' stands twice; merge or rename them"),
+        ("seed: 2001-99-99\n", "a value cannot be read .month must be in 1..12"),
         ("experiments:\n  a: {scale: 2}\n  b: {}\n  a: {scale: 4}\n", "line 4: 'a' stands twice"),
         ("seed: {a: 1", "line 1: expected"),
         ("seed: *nowhere", "line 1: found undefined alias"),
@@ -387,6 +388,23 @@ def test_a_module_that_is_named_but_not_written_is_refused():
     ):
         with pytest.raises(InputError, match=words):
             check_modules(experiment | change)
+
+
+def test_a_module_that_is_no_python_or_only_speaks_of_its_class_is_refused(tmp_path, monkeypatch):
+    experiment = completed()
+    (tmp_path / "deepsr/drafts").mkdir(parents=True)
+    monkeypatch.setattr("deepsr.registry.__file__", str(tmp_path / "deepsr/registry.py"))
+    for text, words in (
+        ("class Kind(\n", "drafts/mine.py, line 1: .*never closed; mend it"),
+        ('"""\nclass Kind: the drafts\n"""\n', "drafts/mine.py: has no class Kind, which"),
+    ):
+        (tmp_path / "deepsr/drafts/mine.py").write_text(text)
+        with pytest.raises(InputError, match=words):
+            check_modules(experiment | {"model": "bought.onnx", "drafts": {"kind": "mine"}})
+
+
+def test_a_trained_network_needs_no_module_of_its_network():
+    experiment = completed()
     check_modules(experiment | {"model": "bought.onnx", "network": "ghost"})  # it is in the file
 
 

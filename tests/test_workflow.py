@@ -558,6 +558,18 @@ def test_shipped_configs_can_be_planned(tmp_path, config):
     assert "collect_psnr" in done.stdout
 
 
+def test_a_demo_video_that_is_there_is_never_planned_to_be_fetched(tmp_path):
+    """Snakemake would delete it before the job that fetches it."""
+    project = Project(tmp_path / "project")
+    command = [*project.command("-n")[:3], "results/clips/demo/street.json", "-n", "--cores", "1", "--forceall"]
+    assert "fetch_demo" in project.execute(command).stdout
+    (project.path / "data/demo").mkdir(parents=True)
+    (project.path / "data/demo/bikes.mp4").write_bytes(b"another video")
+    assert "fetch_demo" not in project.execute(command).stdout
+    done = project.execute([word for word in command if word != "-n"])
+    assert "data/demo/bikes.mp4: its sha256 is not 91028f9d" in done.stdout and "delete it" in done.stdout
+
+
 def test_config_readme_lists_the_keys_of_the_schema():
     assert describe.describe() == (ROOT / "config/README.md").read_text(), "run: python -m config.describe"
 

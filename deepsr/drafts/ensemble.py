@@ -42,7 +42,7 @@ class Drafts:
     LR frames came about; lr(i): LR luma of frame i, uint8 (h, w), 0 <= i < n; hr(i): HR luma, uint8, for an oracle only.
     The frames of `needed_frames` are read, and kept as long as they are needed: in order, each frame is read once.
     As many threads work as OpenCV may use; the result depends neither on them nor on which frames are asked for.
-    Raises InputError if an oracle is asked for without the ground truth.
+    Raises InputError if an oracle is asked for without the ground truth, or if a kind gives other drafts than it should.
     """
 
     def __init__(self, spec, scale, degradation, lr, n, hr=None):
@@ -58,4 +58,12 @@ class Drafts:
     def __getitem__(self, t):
         self._shot.hold(range(*needed_frames(self._spec, t, t + 1, self._shot.n)))
         bicubic = upscale(self._shot.lr(t), self._shot.scale, self._shot.degradation)
-        return np.stack([*self._kind.drafts(t), bicubic])
+        drafts = self._kind.drafts(t)
+        found, wanted = [(draft.dtype, draft.shape) for draft in drafts], (bicubic.dtype, bicubic.shape)
+        if found != [wanted] * self._kind.n_drafts(self._spec):
+            raise InputError(
+                f"drafts of kind {self._spec['kind']}: drafts({t}) gives {len(drafts)} pictures, "
+                f"{', '.join(f'{dtype} {shape}' for dtype, shape in found)}; it must give as many as n_drafts says, each "
+                f"{bicubic.dtype} {bicubic.shape}."
+            )
+        return np.stack([*drafts, bicubic])

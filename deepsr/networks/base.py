@@ -49,12 +49,14 @@ class Network:
         """
         inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
         x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
-        output = self._checked_graph(x, n_drafts, scale)
+        own = output = self._checked_graph(x, n_drafts, scale)
         if self.linear_skip:
             skip = layers.Conv2D(1, self.filter_size, padding="same", kernel_initializer="zeros", name="linear_skip")
             output = layers.Add(name="sum")([output, skip(x)])
         model = keras.Model(inputs, output)
         to_onnx(model)  # says now, and not after the training, what cannot be exported
+        if self.linear_skip:
+            self._check_start(keras.Model(x, own))
         return model
 
     def _checked_graph(self, x, n_drafts, scale):
@@ -69,21 +71,23 @@ class Network:
         if not isinstance(output, keras.KerasTensor) or output.shape[-1] != 1:
             found = getattr(output, "shape", output)
             raise InputError(f"{type(self).__module__}: graph gives {found}; it must give one tensor of one channel.")
-        graph = keras.Model(x, output)
         side = 4 * scale
-        size = graph.compute_output_shape((1, side, side, n_drafts))[1:3]
+        size = keras.Model(x, output).compute_output_shape((1, side, side, n_drafts))[1:3]
         if size != (side, side):
             raise InputError(
-                f"{type(self).__module__}: graph gives {size[0]}x{size[1]} pixels for drafts of {side}x{side}; "
-                "a network on the LR grid must end with keras.ops.depth_to_space."
+                f"{type(self).__module__}: graph gives {size[0]}x{size[1]} pixels for drafts of {side}x{side}; give its "
+                "layers padding='same', and let a network on the LR grid end with keras.ops.depth_to_space."
             )
+        return output
+
+    def _check_start(self, graph):
+        """Raise InputError if the last layer of a graph that has a kernel cannot start at zero."""
         last = [layer for layer in graph.layers if hasattr(layer, "kernel")][-1:]
-        if self.linear_skip and last and not self._is_odd(graph, last[0]):
+        if last and not self._is_odd(graph, last[0]):
             raise InputError(
                 f"{type(self).__module__}: the last layer with a kernel, {last[0].name}, starts at zero, so that training "
                 "begins at the linear filter; give it no activation, and add nothing to what it gives."
             )
-        return output
 
     def _is_odd(self, graph, last):
         """Whether the output changes its sign when the weights of the last layer do. Such a layer can start at zero."""

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from deepsr.data.degradation import SHRINKING
 from deepsr.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-REMEDY = "delete it and run again, or give the .onnx file of a network trained by this workflow"
+REMEDY = "correct the path, delete it and run again, or give the .onnx file of a network trained by this workflow"
 # The keys that an experiment with a trained network may have; the file decides the others.
 ALLOWED = {"model", "score", "evaluation", "degradation", "allow_overlap"}
 
@@ -43,14 +44,15 @@ def experiment_of(path):
     path: of the .onnx file. A relative path that leads nowhere is looked up in the folder of the workflow. The keys: model
     (the path that was found), network, scale, drafts, degradation (what made LR frames small), train (empty, since it is
     trained on no data set of this config), trained_on (names of data sets) and clips ({"data set/clip": sha256 of the
-    frames}). Raises InputError as `load_network` does, and if the metadata lack one of these.
+    frames}). Raises InputError as `load_network` does, if the metadata lack one of these or have
+    a scale or degradation that is not known here.
     """
     found = Path(path).expanduser()
     if not found.is_file() and (ROOT / found).is_file():
         found = ROOT / found
     _, facts = load_network(found)
     try:
-        return {
+        experiment = {
             "model": str(found),
             "network": facts["network"],
             "scale": int(facts["scale"]),
@@ -58,9 +60,13 @@ def experiment_of(path):
             "degradation": facts["shrinking"],
             "train": [],
             "trained_on": facts["train"],
-            "clips": json.loads(facts["clips"]),
+            "clips": dict(json.loads(facts["clips"])),
         }
-    except (KeyError, ValueError) as error:
+        kind, scale, degradation = experiment["drafts"]["kind"], experiment["scale"], experiment["degradation"]
+        if not isinstance(kind, str) or scale not in (2, 3, 4) or degradation not in SHRINKING:
+            raise ValueError(f"scale {scale}, {degradation}, drafts of kind {kind}")
+        return experiment
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found}: does not tell its drafts and clips ({error}); {REMEDY}.") from error
 
 

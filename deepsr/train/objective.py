@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from deepsr.errors import InputError
 from deepsr.train.losses import loss_function
 from deepsr.train.vector import shapes, split
 
@@ -13,6 +14,7 @@ def objectives(network, model, settings):
     Both are functions of (weights float32 (P,), drafts uint8 (n, D, p, p), target uint8 (n, p, p)), in which the
     `border` pixels do not count. The first returns each patch's loss and mean squared error, two tensors (n,); the second,
     always in float32, each patch's mean squared error of the prediction clipped to [0, 1].
+    The training's raises InputError if the loss does not have one number for each patch.
     """
     inside = slice(settings.border, -settings.border or None)
     patch_loss = loss_function(settings.loss)
@@ -26,7 +28,13 @@ def objectives(network, model, settings):
     def training(weights, drafts, target):
         prediction, truth, bicubic = predict(weights, drafts, target, settings.precision.removeprefix("mixed_"))
         loss = patch_loss(prediction, truth, bicubic, settings)
-        return loss, ops.mean(ops.square(prediction - truth), axis=(1, 2))
+        error = ops.mean(ops.square(prediction - truth), axis=(1, 2))
+        if loss.shape != error.shape:
+            raise InputError(
+                f"{patch_loss.__module__}: loss gives the shape {tuple(loss.shape)} for {len(drafts)} patches; it must give "
+                "one number for each patch."
+            )
+        return loss, error
 
     def validation(weights, drafts, target):
         prediction, truth, _ = predict(weights, drafts, target, "float32")

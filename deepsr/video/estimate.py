@@ -26,8 +26,9 @@ def planned_estimate(folder, name, scale, parts):
     ask = f"{folder}/{name}_preview.mp4 shows a few seconds and measures what the whole will take"
     if plan is None or facts is None:
         return f"{name}: how long it will take is not known yet; {ask}."
-    seconds = facts["seconds_per_frame"] * plan.width * plan.height * scale**2 / facts["pixels"]
-    told = f"{name}: " + sentence(plan.frames, seconds, own and own["bytes"], parts, facts["threads"])
+    larger = plan.width * plan.height * scale**2 / facts["pixels"]  # than the frames that were measured
+    size = own["bytes"] * larger if own else None
+    told = f"{name}: " + sentence(plan.frames, facts["seconds_per_frame"] * larger, size, parts, facts["threads"])
     return told if own else f"{told[:-1]}, judging by another video; {ask}."
 
 
