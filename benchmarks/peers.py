@@ -5,7 +5,7 @@ from statistics import mean
 
 import cv2
 import numpy as np
-from process import CPUS, config, steady
+from process import CPUS, steady
 
 PEERS = "espcn", "fsrcnn", "lapsrn", "edsr"  # dnn_superres tells by these names what a network's input and output are
 
@@ -27,15 +27,15 @@ def peer(path, name):
 
 def speed(folder, name):
     """A colour frame of 320x180 to 720p; and the PSNR, dB, of bicubic and the peer by each degradation."""
+    from deepsr.data.datasets import Demo
     from deepsr.video.decode import read_frames
 
     cv2.setNumThreads(CPUS)
     network = peer(folder / f"{name}.pb", name)
     frame = next(read_frames(folder / "lr.mp4")).to_ndarray(format="bgr24")
     found = {"seconds": steady(network.upsample, frame)}
-    clips = config()["datasets"]["demo"]["test"]
     for degradation in ("cv2", "bicubic"):
-        scores = [score(network, folder / f"{clip}.json", degradation) for clip in clips]
+        scores = [score(network, folder / f"{clip}.json", degradation) for clip in Demo.default["test"]]
         found[f"{degradation}_enlarged"], found[f"{degradation}_peer"] = (mean(side) for side in zip(*scores, strict=True))
     return found
 
