@@ -108,7 +108,7 @@ class DataSet:
 class Demo(DataSet):
     """Shots of the demo videos (deepsr.data.demo)."""
 
-    default = {"train": ["city_a", "street", "bunny", *demo.FILM], "test": ["city_b", "bicycle"]}
+    default = {"train": ["city_a", "street", "bunny"], "test": ["city_b", "bicycle"]}
 
     def known(self, role):
         return list(demo.SHOTS)
