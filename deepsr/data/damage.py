@@ -54,7 +54,8 @@ def encode_and_decode(frames, step, seed):
     """Encode the frames as a video, 8 bits, 4:2:0, BT.601, limited range, and decode it.
 
     step: codec, a key of CODECS; its quality; and, if wanted, gop, the most frames from one key frame to the next. Without
-    it the encoder decides: 250 for H.264, 12 for MPEG-2. The seed is not used, since nothing is random.
+    it the encoder decides: 250 for H.264, 12 for MPEG-2. The seed is not used. x264 does not write the
+    same video twice, even in one thread: its mbtree rounds by where its memory lies.
     """
     import av  # needed by jobs only, and slow to import
 
