@@ -43,7 +43,7 @@ def frames(folder):
     container = folder / "frames"
     container.mkdir(exist_ok=True)
     members = [f"{i:08d}.png" for i in range(FRAMES)]
-    videos = cycle(str(folder / name) for name in demo.VIDEOS)
+    videos = cycle(str(folder / name) for name in ("cityCC0.mpg", "bikes.mp4", "bigbuckbunny.mp4"))
     video = cv2.VideoCapture(next(videos))
     for member in members:
         decoded, frame = video.read()

@@ -24,17 +24,21 @@ class Damage(NamedTuple):
 
 
 class Codec(NamedTuple):
-    """FFmpeg's names of an encoder and its decoder, the step's key for the quality, and the encoder's options for it."""
+    """FFmpeg's names of an encoder and its decoder, the step's key for the quality, the encoder's options for it, and those
+    that are always set.
+    """
 
     encoder: str
     decoder: str
     quality: str
     options: tuple
+    fixed: dict
 
 
 CODECS = {
-    "h264": Codec("libx264", "h264", "crf", ("crf",)),
-    "mpeg2": Codec("mpeg2video", "mpeg2video", "quantiser", ("qmin", "qmax")),  # one quantiser for all frames
+    # With its assembly, x264 rounds by where its memory lies, and does not write the same video twice.
+    "h264": Codec("libx264", "h264", "crf", ("crf",), {"x264-params": "asm=0"}),
+    "mpeg2": Codec("mpeg2video", "mpeg2video", "quantiser", ("qmin", "qmax"), {}),  # one quantiser for all frames
 }
 
 
@@ -54,8 +58,7 @@ def encode_and_decode(frames, step, seed):
     """Encode the frames as a video, 8 bits, 4:2:0, BT.601, limited range, and decode it.
 
     step: codec, a key of CODECS; its quality; and, if wanted, gop, the most frames from one key frame to the next. Without
-    it the encoder decides: 250 for H.264, 12 for MPEG-2. The seed is not used. x264 does not write the
-    same video twice, even in one thread: its mbtree rounds by where its memory lies.
+    it the encoder decides: 250 for H.264, 12 for MPEG-2. The seed is not used, since nothing is random.
     """
     import av  # needed by jobs only, and slow to import
 
@@ -67,7 +70,7 @@ def encode_and_decode(frames, step, seed):
     encoder.pix_fmt, encoder.framerate, encoder.time_base = "yuv420p", Fraction(25), Fraction(1, 25)
     encoder.thread_count = 1  # with another number of threads, x264 writes another video
     encoder.gop_size = step.get("gop", encoder.gop_size)
-    encoder.options = dict.fromkeys(codec.options, str(step[codec.quality]))
+    encoder.options = codec.fixed | dict.fromkeys(codec.options, str(step[codec.quality]))
 
     def packets():
         for number, frame in enumerate(chain([first], frames)):

@@ -1,8 +1,8 @@
 """The demo data set: shots of four videos that the Python package index serves inside ordinary packages.
 
 Shots never cross a cut. Of the city and the bunny every third frame is taken. The city moves by a third of a pixel per
-frame, which is too little for a multi-frame method at a quarter of the size. The film is sharp at half its size only, as
-its own compression has taken the finest detail.
+frame, which is too little for a multi-frame method at a quarter of the size. The film is taken at half its size,
+where less is seen of its own compression.
 """
 
 import hashlib

@@ -49,14 +49,15 @@ class Network:
         """
         inputs = [keras.Input((None, None, 1), name=f"input_{i}") for i in range(n_drafts)]
         x = layers.Concatenate(name="drafts")(inputs) if n_drafts > 1 else inputs[0]
-        own = output = self._checked_graph(x, n_drafts, scale)
+        learned = self._checked_graph(x, n_drafts, scale)
+        output = learned
         if self.linear_skip:
             skip = layers.Conv2D(1, self.filter_size, padding="same", kernel_initializer="zeros", name="linear_skip")
             output = layers.Add(name="sum")([output, skip(x)])
         model = keras.Model(inputs, output)
         to_onnx(model)  # says now, and not after the training, what cannot be exported
         if self.linear_skip:
-            self._check_start(keras.Model(x, own))
+            self._check_start(keras.Model(x, learned))
         return model
 
     def _checked_graph(self, x, n_drafts, scale):
