@@ -29,7 +29,7 @@ def _values(node):
     if "enum" in node:
         return ", ".join(map(str, node["enum"]))
     if "oneOf" in node:
-        return "list of names, or all"
+        return "list of names and patterns, or all"
     kind = node.get("type", "")
     return " or ".join(kind) if isinstance(kind, list) else kind
 

@@ -57,6 +57,17 @@ def test_clips_may_be_chosen(tmp_path):
     assert data.train == ["c", "a"] and data.test == ["b"]
 
 
+def test_a_pattern_means_all_clips_that_fit(tmp_path):
+    data = folder(clips(tmp_path, walk10=1, walk9=1, run=1), train=["run", "walk*"], test=["walk1*"])
+    assert data.train == ["run", "walk9", "walk10"] and data.test == ["walk10"]
+    assert open_data_set("film", {"source": "demo", "train": ["film_*"]}).train == list(demo.FILM)
+    assert open_data_set("reds", {"source": "reds", "test": ["val_00*"]}).test == [f"val_{i:03}" for i in range(10)]
+    with pytest.raises(InputError, match=r"datasets.mine.test: no clip fits 'ru_\*'; there are run, walk9, walk10\."):
+        _ = folder(tmp_path, test=["ru_*"]).test
+    with pytest.raises(InputError, match="names the clip 'run' more than once"):
+        _ = folder(tmp_path, test=["run", "r*"]).test
+
+
 def test_given_lr_frames(tmp_path):
     data = folder(clips(tmp_path / "hr", a=2), lr=str(clips(tmp_path / "lr", a=2, b=2)))
     assert data.location("a")["lr"] == {"container": f"{tmp_path}/lr/a"} and data.has_lr

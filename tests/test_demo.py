@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -130,6 +131,21 @@ def test_frames_of_a_shot(video, start, stop, step, numbers):
     shot = list(read_shot(video, Shot(str(video), start, stop, step)))
     assert [round(frame.mean() / 10) for frame in shot] == list(numbers)
     assert shot[0].shape == (48, 64, 3) and shot[0].dtype == np.uint8
+
+
+def test_frames_of_an_mp4_are_found_without_decoding_all_before_them(tmp_path):
+    path = str(tmp_path / "video.mp4")
+    with av.open(path, "w") as container:  # key frames are 10 apart, and frames are predicted from later ones, too
+        stream = container.add_stream("libx264", rate=24, width=64, height=48, pix_fmt="yuv420p")
+        stream.options = {"crf": "1", "g": "10", "bf": "3"}
+        for i in range(60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * i, np.uint8), format="bgr24")))
+        container.mux(stream.encode())
+    capture = cv2.VideoCapture(path)
+    frames = [capture.read()[1] for _ in range(60)]
+    for start, stop in [(0, 5), (10, 14), (33, 38), (59, 59)]:
+        shot = np.array(list(read_shot(path, Shot("", start, stop, 1))))
+        assert np.array_equal(shot, frames[start : stop + 1])
 
 
 def test_a_pixel_of_a_smaller_shot_is_the_mean_of_those_it_covers(tmp_path):

@@ -1,5 +1,6 @@
 """Where clips come from, behind one interface. A source is one class here and one entry in SOURCES."""
 
+import fnmatch
 import os
 from functools import cached_property
 from pathlib import Path
@@ -47,9 +48,13 @@ class DataSet:
         return "lr" in self.keys
 
     def _chosen(self, role):
-        known, chosen = self.known(role), self.keys.get(role, self.default[role])
-        key = f"config: datasets.{self.name}.{role}"
-        names = list(known) if chosen == "all" else [self.full_name(clip, role) for clip in chosen]
+        known, chosen = list(self.known(role)), self.keys.get(role, self.default[role])
+        key, names = f"config: datasets.{self.name}.{role}", []
+        for clip in known if chosen == "all" else chosen:
+            fitting = fnmatch.filter(known, clip) if "*" in clip else [self.full_name(clip, role)]
+            if not fitting:
+                raise InputError(f"{key}: no clip fits {clip!r}; there are {some(known)}.")
+            names += fitting
         for clip in names:
             check_clip_name(clip, key)
             if clip not in known:

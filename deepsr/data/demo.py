@@ -161,8 +161,9 @@ def read_shot(path, shot):
     Raises InputError if the video ends before the shot does.
     """
     capture = cv2.VideoCapture(str(path))
-    for i in range(shot.stop + 1):
-        # Every frame is decoded: seeking is not exact in MPEG-2 program streams.
+    # Seeking is exact in MP4 files, but not in MPEG-2 program streams, of which every frame is decoded.
+    seeks = Path(path).suffix == ".mp4" and capture.set(cv2.CAP_PROP_POS_FRAMES, shot.start)
+    for i in range(shot.start if seeks else 0, shot.stop + 1):
         if not capture.grab():
             raise InputError(f"{path}: ends before frame {shot.stop}; delete it and run again to get it anew.")
         if i >= shot.start and (i - shot.start) % shot.step == 0:
