@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 import math
 import os
 import sys
@@ -21,22 +22,27 @@ from deepsr.registry import check_modules
 
 
 def load_yaml(path):
-    """The plain values of a YAML file.
+    """The mapping that a YAML file holds.
 
-    Raises InputError if there is no such file, for syntax errors, tags, and a key that stands twice.
+    Raises InputError if there is no such file, or no mapping in it, for syntax errors, tags, a key that stands twice, and a
+    mapping within itself.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.load(file, _Loader) or {}
+            values = yaml.load(file, _Loader)
+        json.dumps(values, default=str)  # refuses a mapping within itself
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); correct the path, or save the file as UTF-8.") from error
-    except ValueError as error:  # a date that is none
+    except (TypeError, ValueError) as error:  # a date that is none, for example
         raise InputError(f"{path}: a value cannot be read ({error}); correct it.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{path}: {line}{problem}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds no `key: value`; config/config.yaml as it came shows what a config needs.")
+    return values
 
 
 def load_schema(path):

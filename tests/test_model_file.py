@@ -86,6 +86,7 @@ def test_a_file_that_does_not_tell_its_clips_is_refused(tmp_path):
         ({"drafts": "{}"}, "does not tell its drafts and clips .'kind'"),
         ({"scale": "7"}, "scale 7"),
         ({"shrinking": "noise"}, "scale 3, noise"),
+        ({"clips": "{}"}, "does not tell its drafts and clips .no clips"),
         ({"clips": "[1]"}, "does not tell its drafts and clips"),
     ],
 )

@@ -189,6 +189,8 @@ MINE = "config: experiments.mine"
             f"{MINE}.drafts: alpha of farneback",
         ),
         ({"drafts": {"kind": "motion", "settings": [{"alpha": 1.0e9}]}}, f"{MINE}.drafts.settings.0.alpha .* 1000"),
+        ({"model": ""}, f"{MINE}.model is wrong: '' should be non-empty"),
+        ({"start": ""}, f"{MINE}.start is wrong: '' should be non-empty"),
         ({"patches": {"size": 12}}, f"{MINE}.training.border leaves less than 2 pixels of a patch"),
         ({"scale": 3, "patches": {"size": 27}, "training": {"border": 13}}, f"{MINE}.training.border leaves less than 2"),
     ],
@@ -271,6 +273,9 @@ def test_what_is_wrong_with_the_rest_is_one_sentence(given, sentence):
         ("seed: *nowhere", "line 1: found undefined alias"),
         ("? [a]\n: 1", "found unhashable key"),
         ("seed: \x00", "unacceptable character"),
+        ("datasets: &a {b: *a}\n", "a value cannot be read .Circular reference detected"),
+        ("# nothing\n", "holds no `key: value`"),
+        ("- datasets\n", "holds no `key: value`"),
     ],
 )
 def test_yaml_that_cannot_be_read(tmp_path, text, sentence):

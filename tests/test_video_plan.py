@@ -200,6 +200,7 @@ def test_the_source_of_a_name(tmp_path):
     (folder / "beach").mkdir(parents=True)
     for name in ("holiday.mp4", "cat.jpg", "two.mp4", "two.mkv", "v1.2.mov"):
         (folder / name).touch()
+    os.mkfifo(folder / "pipe.mp4")
     files = {"far": "/elsewhere/away.avi"}
 
     def find(name, still=False):
@@ -214,6 +215,7 @@ def test_the_source_of_a_name(tmp_path):
     assert find("cat", still=True) == "cat.jpg"
     for name, still, message in [
         ("nothing", False, "holds no video called nothing"),
+        ("pipe", False, "pipe.mp4: is neither a file nor a folder"),
         ("two", False, "two.mkv and two.mp4 have the same name"),
         ("cat", False, "is a still image; ask for cat_x2.png"),
         ("holiday", True, "is a video; ask for holiday_x2.mp4"),
@@ -223,6 +225,12 @@ def test_the_source_of_a_name(tmp_path):
             find(name, still)
     with pytest.raises(InputError, match="holds no video"):
         find_source("x", tmp_path / "missing", {}, False)
+
+
+@pytest.mark.parametrize("there, asked", [("cafe\u0301.mp4", "caf\u00e9"), ("caf\u00e9.mp4", "cafe\u0301")])
+def test_an_accent_may_be_written_in_either_way(tmp_path, there, asked):
+    (tmp_path / there).touch()
+    assert find_source(asked, tmp_path, {}, False) == tmp_path / there
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):

@@ -65,6 +65,8 @@ def experiment_of(path):
         kind, scale, degradation = experiment["drafts"]["kind"], experiment["scale"], experiment["degradation"]
         if not isinstance(kind, str) or scale not in (2, 3, 4) or degradation not in SHRINKING:
             raise ValueError(f"scale {scale}, {degradation}, drafts of kind {kind}")
+        if not experiment["clips"]:
+            raise ValueError("no clips")
         return experiment
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{found}: does not tell its drafts and clips ({error}); {REMEDY}.") from error

@@ -1,6 +1,7 @@
 """Which file and which experiment are meant when an enlarged video is asked for by name. Planning imports this module."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 from deepsr.data.frames import SUFFIXES
 from deepsr.drafts.ensemble import is_oracle
@@ -19,12 +20,16 @@ def find_source(name, folder, files, still):
     else:
         folder = Path(folder).expanduser()
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        found = [path for path in entries if name == (path.name if path.is_dir() else path.stem)]
+        names = [path.name if path.is_dir() else path.stem for path in entries]
+        # Accents may be characters of their own in one name and not in the other, as macOS writes them.
+        found = [path for path, its in zip(entries, names, strict=True) if normalize("NFC", its) == normalize("NFC", name)]
     if not found:
         raise InputError(f"{folder}: holds no video called {name}; put it there, or name its path under videos.files.")
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise InputError(f"{folder}: {names} have the same name but for the ending; rename one.")
+    if found[0].exists() and not (found[0].is_file() or found[0].is_dir()):
+        raise InputError(f"{found[0]}: is neither a file nor a folder; put the video itself there.")
     if still != (found[0].suffix.lower() in SUFFIXES and not found[0].is_dir()):
         kind, ending = ("a video", "mp4") if still else ("a still image", "png")
         raise InputError(f"{found[0]}: is {kind}; ask for {name}_x2.{ending} (or x3, x4), without comparison.")
