@@ -33,3 +33,9 @@ class _LoggingBar(tqdm):
 def progress(iterable=None, total=None, desc="", unit="it", **kwargs):
     """Wrap `iterable`, or count with `.update(n)`; the terminal and the log show rate, share done and time left."""
     return _LoggingBar(iterable, total=total, desc=desc, unit=unit, **kwargs)
+
+
+def in_minutes(seconds):
+    """Seconds in words, in whole minutes: 1 min, 59 min, 2 h 5 min."""
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

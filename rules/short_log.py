@@ -10,6 +10,8 @@ from collections import Counter
 
 from snakemake.logging import LogEvent, logger
 
+from deepsr.progress import in_minutes
+
 STEP = 0.1
 REPLACED = {LogEvent.JOB_STARTED, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
 
@@ -50,13 +52,7 @@ class ShortLog(logging.Filter):
     def tell(self, news=""):
         """Log how far the run is."""
         share, elapsed = self.share(), time.monotonic() - self.began
-        left = f", about {time_left(elapsed / share - elapsed)} left" if STEP <= share < 1 else ""
+        left = f", about {in_minutes(elapsed / share - elapsed)} left" if STEP <= share < 1 else ""
         self.told = share
         now = time.strftime("%H:%M:%S")
         logger.info(f"{now}  {news}{self.finished.total()} of {sum(self.jobs.values())} jobs done{left}")
-
-
-def time_left(seconds):
-    """Seconds in words, in whole minutes: 1 min, 59 min, 2 h 5 min."""
-    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

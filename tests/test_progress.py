@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from deepsr import progress as module
-from deepsr.progress import progress
+from deepsr.progress import in_minutes, progress
 
 
 def test_passes_the_items_on(caplog):
@@ -28,3 +28,10 @@ def test_a_line_now_and_then_says_how_far_it_is(caplog, monkeypatch):
 def test_nothing_but_the_log_is_written_without_a_terminal(capsys, items):
     list(progress(items))
     assert capsys.readouterr().err.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(1, "1 min"), (89, "1 min"), (91, "2 min"), (3580, "1 h 0 min"), (7500, "2 h 5 min")]
+)
+def test_seconds_in_minutes(seconds, text):
+    assert in_minutes(seconds) == text

@@ -54,10 +54,3 @@ def test_what_is_no_line_about_a_job_stays():
     assert not log.filter(logging.makeLogRecord({"msg": "Select jobs to execute..."}))
     assert log.filter(logging.makeLogRecord({"msg": "Directory cannot be locked."}))
     assert log.filter(event(LogEvent.JOB_ERROR))
-
-
-@pytest.mark.parametrize(
-    "seconds, text", [(1, "1 min"), (89, "1 min"), (91, "2 min"), (3580, "1 h 0 min"), (7500, "2 h 5 min")]
-)
-def test_time_left_in_words(seconds, text):
-    assert short_log.time_left(seconds) == text

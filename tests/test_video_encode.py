@@ -1,13 +1,15 @@
 import io
+import os
 import subprocess
 import zipfile
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
-from videos import decode, enlarge, probe, scene, sound, times, write
+from videos import bicubic, decode, enlarge, probe, scene, sound, times, write
 
 from deepsr.data.degradation import upscale
 from deepsr.data.frames import luma
@@ -97,6 +99,18 @@ def test_codecs_give_every_frame_at_its_time_and_the_same_bytes(tmp_path, codec,
     exact = [y for y, _, _ in decode(enlarge(source, tmp_path, codec="ffv1", ending="mkv")[1])]
     for one, other in zip(shown, exact, strict=True):
         assert np.abs(one.astype(int) - other).mean() < 2
+
+
+def test_encoding_does_not_make_a_process_of_root_a_real_time_one(tmp_path):
+    """The AV1 encoder asks for that. It would take the processor from everything else."""
+    threads = []
+
+    def predict(drafts):
+        threads.append([os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").glob("*")])
+        return bicubic(drafts)
+
+    enlarge(write(tmp_path / "in.mp4", scene(3)), tmp_path, parts=1, predict=predict, codec="av1")
+    assert len(threads) == 3 and {kind for kinds in threads for kind in kinds} == {os.SCHED_OTHER}
 
 
 def test_hevc_is_called_hvc1_in_mp4(tmp_path):

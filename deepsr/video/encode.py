@@ -3,7 +3,8 @@
 import os
 import zipfile
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -100,6 +101,8 @@ def video_writer(path, plan, size, scale, codec="h264", crf=18, preset="medium")
             context.sample_aspect_ratio = plan.aspect
         context.color_range = ColorRange.JPEG if plan.full_range else ColorRange.MPEG
         context.colorspace, context.color_primaries, context.color_trc = plan.colour
+        context.open()
+        _leave_real_time()
 
         def write(number, *planes):
             frame = _frame(planes, size, pixels)
@@ -130,6 +133,16 @@ def picture_writer(path, plan, size):
             archive.writestr(zipfile.ZipInfo(f"{stem}.png"), cv2.imencode(".png", bgr)[1].tobytes())
 
         yield write
+
+
+def _leave_real_time():
+    """Give all threads of this process the usual priority again.
+
+    The AV1 encoder makes a process of root a real-time one, which takes the processor from everything else on the machine.
+    """
+    for thread in Path("/proc/self/task").glob("*"):
+        with suppress(ProcessLookupError):  # it has just ended
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _pixels(plan):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deepsr.cpus import cpus
 from deepsr.errors import InputError
+from deepsr.progress import in_minutes
 from deepsr.video.plan import read_plan
 
 FACTS = {"seconds_per_frame", "bytes", "pixels", "threads"}
@@ -40,15 +41,9 @@ def sentence(frames, seconds_per_frame, size, parts, threads):
     """
     at_once = min(parts, frames, max(1, cpus() // threads))
     disk = "" if size is None else f" and {size / 1e6:.3g} MB on disk"
-    duration = _in_words(frames * seconds_per_frame / at_once)
+    seconds = frames * seconds_per_frame / at_once
+    duration = in_minutes(seconds) if seconds >= 90 else f"{max(1, round(seconds))} s"
     return f"{frames} frames will take about {duration} on this machine (--cores {at_once * threads}){disk}."
-
-
-def _in_words(seconds):
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _read(path):
