@@ -30,12 +30,12 @@ def evaluation(**keys):
 def test_a_protocol_stands_for_its_keys():
     for name, keys in PROTOCOLS.items():
         assert evaluation(protocol=name) == keys
-    assert evaluation(protocol="duf", border=4) == {"color_space": "y_matlab", "border": 4, "skip_frames": 2}
+    assert evaluation(protocol="sofvsr", border=4) == {"color_space": "y_matlab", "border": 4, "skip_frames": 2}
     assert evaluation() == {"color_space": "y", "border": 0, "skip_frames": 0}
 
 
 def test_a_protocol_in_the_defaults_or_in_a_data_set():
-    given = {**config(evaluation={"border": 3}), "defaults": {"evaluation": {"protocol": "duf"}}}
+    given = {**config(evaluation={"border": 3}), "defaults": {"evaluation": {"protocol": "sofvsr"}}}
     given["datasets"]["demo"]["evaluation"] = {"protocol": "reds"}
     whole = complete(given, SCHEMA)
     found = protocol_of(whole["experiments"]["mine"]["evaluation"])
@@ -58,7 +58,7 @@ def picture(side, grey):
 def test_tables_hold_the_values_computed_by_hand(project):
     """From folders to the table: two layouts, four protocols, and a set that is not there."""
     bordered = picture(SIDE, WHITE)
-    bordered[8:-8, 8:-8] = GREY
+    bordered[10:-10, 10:-10] = GREY
     middle = [picture(SIDE, WHITE) if i in (0, 1, 5, 6) else bordered for i in range(FRAMES)]
     sets, low = project.path / "sets", [picture(SIDE // 4, 100)] * FRAMES
     write(sets / "Vid4/GT/city", [picture(SIDE, GREY)] * FRAMES)
@@ -69,26 +69,26 @@ def test_tables_hold_the_values_computed_by_hand(project):
     project.config["datasets"] |= {
         "vid4": {**found, "set": "vid4", "lr": "BIx4", "evaluation": {"protocol": "basicvsr"}},
         "rgb": {**found, "set": "vid4", "lr": "BIx4", "evaluation": {"protocol": "reds"}},
-        "duf": {**found, "set": "udm10", "lr": "blur4", "evaluation": {"protocol": "duf"}},
+        "sofvsr": {**found, "set": "udm10", "lr": "blur4", "evaluation": {"protocol": "sofvsr"}},
         "all": {**found, "set": "udm10", "lr": "blur4", "evaluation": {"protocol": "basicvsr"}},
         "reds4": {**found, "set": "reds4"},
     }
     project.config["experiments"] = {"one": {"drafts": {"kind": "bicubic"}, "training": {"epochs": 0}}}
-    project.config["experiments"]["one"]["score"] = ["vid4", "rgb", "duf", "all", "reds4"]
+    project.config["experiments"]["one"]["score"] = ["vid4", "rgb", "sofvsr", "all", "reds4"]
     done = project.run("results/psnr.csv")
     assert "datasets.reds4 is left out, since sets has no folder reds4." in done.stdout
     table = pd.read_csv(project.path / "results/psnr.csv").set_index(["dataset", "sequence"])
     assert set(table.index) == {
-        (d, s) for d, c in [("vid4", "city"), ("rgb", "city"), ("duf", "000"), ("all", "000")] for s in (c, "mean")
+        (d, s) for d, c in [("vid4", "city"), ("rgb", "city"), ("sofvsr", "000"), ("all", "000")] for s in (c, "mean")
     }
     bicubic, frames = table["psnr_bicubic"], table["frames"]
     assert bicubic["vid4", "city"] == pytest.approx(LUMA_ERROR, abs=1e-4) and frames["vid4", "city"] == 7
     assert bicubic["rgb", "city"] == pytest.approx(RGB_ERROR, abs=1e-4)
-    assert bicubic["duf", "000"] == pytest.approx(LUMA_ERROR, abs=1e-4) and frames["duf", "000"] == 3
-    share = 32 * 32 / SIDE**2  # of the grey middle in a frame; white is 235 in MATLAB's range, an error of 133
+    assert bicubic["sofvsr", "000"] == pytest.approx(LUMA_ERROR, abs=1e-4) and frames["sofvsr", "000"] == 3
+    share = 28 * 28 / SIDE**2  # of the grey middle in a frame; white is 235 in MATLAB's range, an error of 133
     part = 10 * np.log10(255**2 / (share * 8**2 + (1 - share) * 133**2))
     assert bicubic["all", "000"] == pytest.approx((3 * part + 4 * 20 * np.log10(255 / 133)) / 7, abs=1e-4)
-    assert list(table.loc["duf"]["border"]) == [8, 8] and list(table.loc["duf"]["skip_frames"]) == [2, 2]
+    assert list(table.loc["sofvsr"]["border"]) == [10, 10] and list(table.loc["sofvsr"]["skip_frames"]) == [2, 2]
     assert list(table.loc["rgb"]["color_space"]) == ["rgb", "rgb"]
-    scores = pd.read_csv(project.path / "results/experiments/one/duf/000.csv")
+    scores = pd.read_csv(project.path / "results/experiments/one/sofvsr/000.csv")
     assert list(scores["frame"]) == [2, 3, 4]
