@@ -36,7 +36,7 @@ rule make_drafts:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
     log:
         "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
-    # Before any training: of all trainings, Snakemake can then begin with the longest, which has the most patches.
+    # Before any training: all trainings can then begin at once, and Snakemake begins with those of the most patches, the longest.
     priority: 1
     conda:
         "../envs/deepsr.yaml"
