@@ -36,8 +36,6 @@ rule make_drafts:
         shard="results/drafts/{dataset}/{drafts}/{clip}.npz",
     log:
         "results/logs/make_drafts/{dataset}/{drafts}/{clip}.log",
-    # Before any training: all trainings can then begin at once, and Snakemake begins with those of the most patches, the longest.
-    priority: 1
     conda:
         "../envs/deepsr.yaml"
     resources:
