@@ -273,6 +273,7 @@ def test_out_of_memory(error, expected):
     assert devices.out_of_memory(error) == expected
 
 
+@pytest.mark.slow
 def test_threads_do_not_disturb_each_other():
     """Convolutions of one compiled function, run by two threads at a time, have given wrong gradients."""
     net, rng = network("fast"), np.random.default_rng(0)

@@ -339,6 +339,7 @@ def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
     assert written == [2, 4]
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_from_its_checkpoint(finished, copy_of):
     project = copy_of(finished)
     project.replace("deepsr/evaluate/scoring.py", "SAVE_EVERY = 60 ", "SAVE_EVERY = 0 ")

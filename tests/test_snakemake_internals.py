@@ -62,12 +62,12 @@ rule python:
 def packages(version):
     """What PYTHONPATH holds for a Snakemake of this version."""
     if version == "newest":
-        return str(ROOT / "rules")
+        return f"{ROOT / 'rules'}:{ROOT}"
     folder = os.environ.get("OLDEST_SNAKEMAKE", "")
     if not folder:
         reason = "OLDEST_SNAKEMAKE names no folder with the oldest Snakemake (.ci/run installs it)"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return f"{folder}:{ROOT / 'rules'}"
+    return f"{folder}:{ROOT / 'rules'}:{ROOT}"
 
 
 @pytest.fixture(params=VERSIONS)
@@ -208,7 +208,7 @@ def test_stale_locks_go(here):
 
 def test_locks_stay_while_a_run_is_alive(here):
     script = "import snakemake_internals as s; s.release_stale_locks(); print(1, flush=True); input()"
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "rules")}
+    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'rules'}:{ROOT}"}
     with subprocess.Popen([sys.executable, "-c", script], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         lock = left_by_a_killed_run(here)
