@@ -73,6 +73,23 @@ def test_the_size_on_disk_is_known_before(tmp_path, codec):
     assert facts["bytes"] == pytest.approx(os.path.getsize(tmp_path / "part0.mp4"), rel=0.25)
 
 
+def test_the_size_of_pieces_without_the_network_grows_as_that_of_the_shown_frames(tmp_path):
+    """The network, which here sharpens, enlarges the shown frames alone."""
+    calls = []
+
+    def sharpened(drafts):
+        calls.append(len(drafts))
+        luma = bicubic(drafts)
+        return luma + 3 * (luma - cv2.GaussianBlur(luma, None, 1.5))
+
+    source = write(tmp_path / "in.mp4", scene(400, step=1))
+    plan, _, _, facts = preview(source, tmp_path, sharpened, preset="ultrafast")
+    assert len(calls) == len(plan.busiest_frames()) == 75
+    enlarge(source, tmp_path, parts=1, predict=sharpened, crf=16)
+    assert facts["bytes"] == pytest.approx(os.path.getsize(tmp_path / "part0.mp4"), rel=0.25)
+    assert preview(source, tmp_path, preset="ultrafast")[3]["bytes"] < facts["bytes"] / 1.5
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5, 60, 300])
 def test_the_time_of_a_frame_is_that_of_the_busiest(tmp_path, monkeypatch, frames):
     """By a clock that goes on by 2 s for each frame, and by 100 s for the first, which is left out of many."""

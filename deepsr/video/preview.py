@@ -16,7 +16,8 @@ from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
 from deepsr.video.enlarge import enlarged_frames
 
-PIECES, PIECE_FRAMES = 20, 5  # pieces spread over the video, and frames of each: they tell the size on disk
+PIECES, PIECE_FRAMES = 20, 8  # pieces spread over the video, and frames of each: they tell the size on disk
+BICUBIC = {"kind": "bicubic"}  # the drafts of these pieces
 KEYFRAMES = 250  # frames from one keyframe to the next, as the encoders do by default
 WARM_UP = 3  # frames that are not timed
 
@@ -34,25 +35,30 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
     places = _places(plan.frames, shown)
     pieces = sorted({shown, *places}, key=lambda piece: piece.start)
     settings = {"scale": scale, "degradation": degradation}
+    enlarged = enlarged_frames(source, plan, shown, drafts=drafts, predict=predict, **settings)
+    # Only the shown frames go through the network, which would need many drafts for each of the other pieces.
     numbers = [number for piece in pieces for number in piece]
-    frames = enlarged_frames(source, plan, numbers, drafts=drafts, predict=predict, **settings)
+    bicubic = enlarged_frames(source, plan, numbers, drafts=BICUBIC, predict=lambda drafts: drafts[0] / 255, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, f"{piece.start}.mp4") for piece in pieces]
-        for piece, file in zip(pieces, files, strict=True):
-            times = [time.perf_counter()]
+
+        def encode(frames, piece, name):
+            """Encode the next frames, which are the piece's. Returns the file, and the times before and after each frame."""
+            file, times = Path(folder, f"{name}_{piece.start}.mp4"), [time.perf_counter()]
             with video_writer(file, replace(plan, pts=plan.pts[piece.start :]), size, scale, **encoding) as write:
                 for _ in piece:
                     number, *planes = next(frames)
                     write(number - piece.start, *planes)
                     times.append(time.perf_counter())
-            if piece == shown:
-                seconds = np.diff(times[WARM_UP if len(times) > 2 * WARM_UP else 0 :]).mean()
-        file_of = dict(zip(pieces, files, strict=True))
-        size_on_disk = _bytes([file_of[place] for place in places], plan, parts)
-        measured = {"seconds_per_frame": seconds, "bytes": size_on_disk, "pixels": size[0] * size[1]}
+            return file, times
+
+        file, times = encode(enlarged, shown, "enlarged")
+        seconds = np.diff(times[WARM_UP if len(times) > 2 * WARM_UP else 0 :]).mean()
+        file_of = {piece: encode(bicubic, piece, "bicubic")[0] for piece in pieces}
+        sizes = np.array([_sizes(file_of[place]) for place in places]) * _sizes(file) / _sizes(file_of[shown])
+        measured = {"seconds_per_frame": seconds, "bytes": _bytes(sizes, plan, parts), "pixels": size[0] * size[1]}
         quality = {key: value for key, value in encoding.items() if key != "codec"}
-        compare_video(source, plan, file_of[shown], output, numbers=shown, **settings, **quality)
-        _write_picture(source, plan, shown, file_of[shown], picture, **settings)
+        compare_video(source, plan, file, output, numbers=shown, **settings, **quality)
+        _write_picture(source, plan, shown, file, picture, **settings)
     measured["threads"] = threads
     write_file(facts, json.dumps(measured))
     return measured
@@ -66,18 +72,21 @@ def _places(frames, shown):
     return [shown if piece.start < shown.stop and piece.stop > shown.start else piece for piece in pieces]
 
 
-def _bytes(files, plan, parts):
-    """Size of the enlarged video if its keyframes and other frames are as large as the mean of those in the files."""
-    keys, others = [], []
-    for file in files:
-        with open_video(file) as container:
-            sizes = [(packet.size, packet.is_keyframe) for packet in container.demux(video=0) if packet.size]
-        keys.append(np.mean([size for size, key in sizes if key]))
-        others += [np.mean(rest)] if (rest := [size for size, key in sizes if not key]) else []
-    if not others:
-        return round(plan.frames * np.mean(keys))
+def _sizes(file):
+    """Mean size in bytes of a file's keyframes and of its other frames, NaN if it has none: float (2,)."""
+    with open_video(file) as container:
+        sizes = [(packet.size, packet.is_keyframe) for packet in container.demux(video=0) if packet.size]
+    others = [size for size, key in sizes if not key]
+    return np.array([np.mean([size for size, key in sizes if key]), np.mean(others) if others else np.nan])
+
+
+def _bytes(sizes, plan, parts):
+    """Size of a whole enlarged video, judging by `_sizes` of pieces of it, float (pieces, 2)."""
+    if np.isnan(sizes[:, 1]).all():
+        return round(plan.frames * sizes[:, 0].mean())
+    key, other = np.nanmean(sizes, axis=0)
     n_keys = min(plan.frames, plan.frames / KEYFRAMES + len(plan.cuts) + parts)
-    return round(n_keys * np.mean(keys) + (plan.frames - n_keys) * np.mean(others))
+    return round(n_keys * key + (plan.frames - n_keys) * other)
 
 
 def _write_picture(source, plan, shown, enlarged, output, *, scale, degradation):
