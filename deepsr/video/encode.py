@@ -136,13 +136,14 @@ def picture_writer(path, plan, size):
 
 
 def _leave_real_time():
-    """Give all threads of this process the usual priority again.
+    """Give threads of this process that have become real-time ones the usual priority again.
 
-    The AV1 encoder makes a process of root a real-time one, which takes the processor from everything else on the machine.
+    The AV1 encoder makes all of them real-time if the user is root, which takes the processor from everything else.
     """
     for thread in Path("/proc/self/task").glob("*"):
         with suppress(ProcessLookupError):  # it has just ended
-            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+            if os.sched_getscheduler(int(thread.name)) == os.SCHED_FIFO:
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _pixels(plan):
