@@ -5,7 +5,6 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import mostly_slow
 from rounding import assert_close, in_float64, tolerance
 from small_training import SETTINGS, begin_process, psnr_tolerance, results, same, settings_with, shards, train  # noqa: F401
 
@@ -27,7 +26,8 @@ def finish(process):
     return errors
 
 
-@pytest.mark.parametrize("name", mostly_slow(NETWORKS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
 def test_same_numbers_whatever_the_threads_and_after_a_kill(shards, tmp_path, name):  # noqa: F811
     changes = {"network": name, "epochs": 3, "average": 0.99, "loss": "relative", "validate_every": 5}
     finish(begin_process(shards, tmp_path / "one", threads=1, changes=changes))

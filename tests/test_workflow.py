@@ -558,6 +558,7 @@ def test_shipped_configs_can_be_planned(tmp_path, config):
     assert "collect_psnr" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_demo_video_that_is_there_is_never_planned_to_be_fetched(tmp_path):
     """Snakemake would delete it before the job that fetches it."""
     project = Project(tmp_path / "project")
