@@ -56,7 +56,7 @@ def picture(side, grey):
 
 @pytest.mark.slow
 def test_tables_hold_the_values_computed_by_hand(project):
-    """From folders to the table: two layouts, four protocols, and a set that is not there."""
+    """From folders to the table: two layouts, three protocols, and a set that is not there."""
     bordered = picture(SIDE, WHITE)
     bordered[10:-10, 10:-10] = GREY
     middle = [picture(SIDE, WHITE) if i in (0, 1, 5, 6) else bordered for i in range(FRAMES)]
