@@ -42,3 +42,9 @@ def check_file_name(name, kind, key):
 def digest(value):
     """Short hash of plain settings, for names of what is made from them."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def some(names):
+    """The first of some names, and how many there are, for messages."""
+    shown = ", ".join(names[:8])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > 8 else shown or "none"

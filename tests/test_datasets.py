@@ -84,6 +84,15 @@ def test_lr_frames_without_an_hr_frame_of_their_name_are_refused_while_planning(
         _ = data.test
 
 
+def test_only_the_first_frames_of_a_clip_may_be_used(tmp_path):
+    data = folder(clips(tmp_path / "hr", a=12), lr=str(clips(tmp_path / "lr", a=11)), frames=11)
+    assert data.test == ["a"] and data.location("a")["frames"] == 11  # the twelfth frame needs no LR frame
+    clips(tmp_path / "hr", b=10)
+    with pytest.raises(InputError, match=r"config: datasets.mine.frames: .*hr/b holds only 10; ask for fewer\."):
+        _ = folder(tmp_path / "hr", frames=11).test
+    assert benchmark(clips(tmp_path, **{"vid4/GT/city": 3}), frames=2).location("city")["frames"] == 2
+
+
 def test_a_home_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(clips(tmp_path, **{"mine/a": 1, "lr/a": 1})))
     data = open_data_set("mine", {"source": "folder", "path": "~/mine", "lr": "~/lr"})

@@ -380,7 +380,7 @@ def test_speed_is_drawn_for_the_data_set_that_was_timed(read):
     assert honest.axes[0].get_xlabel() == "seconds per frame of 480x272, 2 threads"
 
 
-VID4 = {"dataset": "vid4", "color_space": "y_matlab"}
+VID4 = {"dataset": "vid4", "color_space": "y_matlab", "frames": 171}
 
 
 def test_published_scores_are_marks_beside_the_same_data_set_and_protocol(read):
@@ -401,7 +401,7 @@ def test_published_scores_are_marks_beside_the_same_data_set_and_protocol(read):
     "changed",
     [
         *({"dataset": "demo"}, {"scale": 2}, {"degradation": "given (bicubic)"}),
-        *({"color_space": "y"}, {"border": 8}, {"skip_frames": 2}),
+        *({"color_space": "y"}, {"border": 8}, {"skip_frames": 2}, {"frames": 137}, {"dataset": "vid40"}),
     ],
 )
 def test_nothing_published_stands_beside_another_protocol(read, changed):
@@ -411,14 +411,28 @@ def test_nothing_published_stands_beside_another_protocol(read, changed):
     assert "published" not in joined(bars.plot_metric(panel.assign(**changed), "psnr", PUBLISHED))
 
 
-def test_a_published_score_without_the_ends_of_a_clip_stands_beside_such_a_protocol(read):
+def test_a_published_score_of_the_first_frames_stands_beside_a_data_set_of_such(read):
+    """As in config/benchmarks.yaml: 31 frames of each of the four clips, without two at each end."""
     whole = read([row("deepsr", "calendar", 25.0, **VID4)])
     assert "SOF-VSR" not in set(comparable(PUBLISHED, whole)["method"])
-    assert list(comparable(PUBLISHED, whole.assign(border=10, skip_frames=2))["method"]) == ["SOF-VSR"]
+    first = whole.assign(border=10, skip_frames=2)
+    assert comparable(PUBLISHED, first).empty
+    assert list(comparable(PUBLISHED, first.assign(dataset="vid4_sofvsr", frames=108))["method"]) == ["SOF-VSR"]
+
+
+def test_the_frames_of_all_clips_together_are_those_of_the_published_score(read):
+    clips = {"calendar": 41, "city": 34, "foliage": 49, "walk": 47}
+    table = read([row("deepsr", clip, 25.0, **VID4 | {"frames": frames}) for clip, frames in clips.items()])
+    assert "BasicVSR" in set(comparable(PUBLISHED, table)["method"])
+    assert comparable(PUBLISHED, read([row("deepsr", "city", 25.0, **VID4 | {"frames": 34})])).empty
 
 
 def test_every_published_score_has_its_source_and_a_known_protocol():
     assert PUBLISHED["source"].str.contains(r"\d{4}").all()
     assert set(PUBLISHED["color_space"]) <= set(COLOR_SPACES) and set(PUBLISHED["degradation"]) <= {"BI", "BD"}
+    whole = {("vid4", 0): 41 + 34 + 49 + 47, ("vid4", 2): 4 * (31 - 4), ("reds4", 0): 4 * 100}  # frames of the clips
+    assert [whole[key] for key in zip(PUBLISHED["dataset"], PUBLISHED["skip_frames"], strict=True)] == list(
+        PUBLISHED["frames"]
+    )
     assert PUBLISHED["psnr"].between(20, 40).all() and PUBLISHED["ssim"].between(0.5, 1).all()
     assert not PUBLISHED.duplicated(["method", "dataset", "degradation"]).any()

@@ -8,7 +8,7 @@ from pathlib import Path
 from deepsr.data import benchmarks, demo, reds
 from deepsr.data.frames import list_images, natural_key, pair_lr
 from deepsr.errors import InputError
-from deepsr.names import check_clip_name
+from deepsr.names import check_clip_name, some
 
 
 class DataSet:
@@ -86,7 +86,10 @@ class DataSet:
     def check_frames(self, clip):
         """Raise InputError if a folder or a frame of the user's is missing, or an LR frame has no HR frame of its name."""
         places = [Path(path) for path in self.user_paths(clip)]
-        names = [_frame_names(place) for place in places if not place.is_file()]
+        wanted = self.keys.get("frames")
+        names = [_frame_names(place)[:wanted] for place in places if not place.is_file()]
+        if wanted and len(names[0]) < wanted:
+            raise InputError(f"config: datasets.{self.name}.frames: {places[0]} holds only {len(names[0])}; ask for fewer.")
         if len(names) == 2:
             pair_lr(*names, places[1])
 
@@ -131,7 +134,7 @@ class Demo(DataSet):
 class Folder(DataSet):
     """A folder of the user's with a folder of frames for each clip, and maybe another with their LR frames."""
 
-    needed, allowed = ("path",), ("lr",)
+    needed, allowed = ("path",), ("lr", "frames")
     default = {"train": [], "test": "all"}
 
     def known(self, role):
@@ -147,8 +150,12 @@ class Folder(DataSet):
         return sorted((p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural_key)
 
     def location(self, clip):
-        lr = {"lr": {"container": f"{self.keys['lr']}/{clip}"}} if self.has_lr else {}
-        return {"container": f"{self.keys['path']}/{clip}", **lr}
+        return self._location(f"{self.keys['path']}/{clip}", f"{self.keys['lr']}/{clip}" if self.has_lr else None)
+
+    def _location(self, hr, lr):
+        lr = {"lr": {"container": lr}} if lr else {}
+        frames = {"frames": self.keys["frames"]} if "frames" in self.keys else {}
+        return {"container": hr, **lr, **frames}
 
     def user_paths(self, clip):
         return _containers(self.location(clip))
@@ -164,7 +171,7 @@ class Benchmark(Folder):
     names their folder, are in a folder of that name in the place of GT. Capital letters count as small ones.
     """
 
-    needed, allowed = ("path", "set"), ("lr",)
+    needed, allowed = ("path", "set"), ("lr", "frames")
 
     @cached_property
     def _root(self):
@@ -173,10 +180,8 @@ class Benchmark(Folder):
 
     @property
     def absent(self):
-        if self._root:
-            return None
         names = " or ".join(benchmarks.SETS[self.keys["set"]])
-        return f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
+        return None if self._root else f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
 
     @cached_property
     def _folders(self):
@@ -187,8 +192,8 @@ class Benchmark(Folder):
         return sorted((path.name for path in folders if place or _subfolder(path, benchmarks.HR_FOLDERS)), key=natural_key)
 
     def location(self, clip):
-        lr = {"lr": {"container": self._folder(clip, [self.keys["lr"].lower()])}} if self.has_lr else {}
-        return {"container": self._folder(clip, benchmarks.HR_FOLDERS), **lr}
+        lr = self._folder(clip, [self.keys["lr"].lower()]) if self.has_lr else None
+        return self._location(self._folder(clip, benchmarks.HR_FOLDERS), lr)
 
     def _folder(self, clip, names):
         """The clip's folder of frames in SET/NAME/<clip>/ or SET/<clip>/NAME/."""
@@ -292,9 +297,3 @@ def _frame_names(folder):
         if not os.path.isfile(folder / name):
             raise InputError(f"{folder / name}: is no file, or a link to one that is gone; put the frame back or remove it.")
     return names
-
-
-def some(names):
-    """The first of some names, and how many there are, for messages."""
-    shown = ", ".join(names[:8])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > 8 else shown or "none"

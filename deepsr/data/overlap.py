@@ -1,7 +1,7 @@
 """Which clips a network is trained on, and that it is not scored on them."""
 
-from deepsr.data.datasets import some
 from deepsr.errors import InputError
+from deepsr.names import some
 
 
 def training_clips(name, experiments, datasets):

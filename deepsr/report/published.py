@@ -18,13 +18,16 @@ def read_published():
 def comparable(published, panel):
     """The published scores that stand beside a panel (deepsr.report.style.panels): same data set, scale and protocol.
 
-    Nothing stands beside given frames (REDS' own, for instance), since nothing here tells how they were made, and nothing
-    beside an oracle.
+    vid4_sofvsr is vid4, too: a data set's name may go on after an underscore. The clips together must have as many scored
+    frames, so that nothing stands beside a part of a set. Nor does it beside given frames (REDS' own, for instance),
+    since nothing here tells how they were made, and nothing beside an oracle.
     """
     row = panel.iloc[0]
     if row["oracle"]:
         return published[:0]
     same = published["degradation"].map(DEGRADATIONS) == row["degradation"]
-    for key in ("dataset", "scale", "color_space", "border", "skip_frames"):
+    same &= published["dataset"] == row["dataset"].split("_")[0]
+    same &= published["frames"] == panel.loc[panel["mean"], "frames"].iloc[0]
+    for key in ("scale", "color_space", "border", "skip_frames"):
         same &= published[key] == row[key]
     return published[same]
