@@ -1,8 +1,6 @@
 """SR drafts, the inputs of the networks, and the training patches cut from them. Each draft kind has a file of its own."""
 
-from importlib import import_module
-
-from deepsr.errors import InputError
+from deepsr.modules import load
 
 
 def draft_kind(name):
@@ -11,7 +9,4 @@ def draft_kind(name):
     A module is imported only when its kind is wanted, so that an edit of one re-runs only what its kind is used for.
     Raises InputError if it cannot be imported.
     """
-    try:
-        return import_module(f"{__name__}.{name}").Kind
-    except Exception as error:  # planning imports it, and a user's own file can fail in any way
-        raise InputError(f"deepsr/drafts/{name}.py: cannot be imported ({error}); mend it.") from error
+    return load(f"{__name__}.{name}", "Kind")

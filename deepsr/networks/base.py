@@ -1,7 +1,6 @@
 """What every network is. A subclass says how its graph is built; all else has a default that works for any graph."""
 
 import sys
-import traceback
 from typing import NamedTuple
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 from keras import layers, ops
 
 from deepsr.errors import InputError
+from deepsr.modules import place
 from deepsr.networks.linear_filter import solve_filter
 from deepsr.networks.onnx_export import to_onnx
 
@@ -66,9 +66,7 @@ class Network:
             output = self.graph(x, n_drafts, scale)
         except Exception as error:  # in a graph anything can fail
             file = sys.modules[type(self).__module__].__file__
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-            line = f", line {lines[-1]}" if lines else ""
-            raise InputError(f"{file}{line}: the network's graph cannot be built: {error}") from error
+            raise InputError(f"{place(error, file)}: the network's graph cannot be built: {error}") from error
         if not isinstance(output, keras.KerasTensor) or output.shape[-1] != 1:
             found = getattr(output, "shape", output)
             raise InputError(f"{type(self).__module__}: graph gives {found}; it must give one tensor of one channel.")

@@ -5,12 +5,13 @@ pixels in [0, 1] (the prediction unclipped), and the `deepsr.train.settings.Sett
 float32 (n,).
 """
 
-from importlib import import_module
+from deepsr.modules import load
 
 
 def loss_function(name):
     """The loss called `name` in the config: function `loss` of the module of that name.
 
     A module is imported only when its loss is wanted, so that an edit of one repeats only the trainings that use it.
+    Raises InputError if it cannot be imported.
     """
-    return import_module(f"{__name__}.{name}").loss
+    return load(f"{__name__}.{name}", "loss")
