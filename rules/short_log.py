@@ -6,7 +6,7 @@ does not grow with the number of jobs.
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from snakemake.logging import LogEvent, logger
 
@@ -26,8 +26,9 @@ class ShortLog(logging.Filter):
     def __init__(self, jobs, minutes):
         super().__init__()
         self.jobs, self.minutes = jobs, minutes
-        self.rule_of = {}  # {id of a job that has begun: its rule}
+        self.at_work = {}  # {id of a job: its rule, and when it began}
         self.begun, self.finished = set(), Counter()
+        self.seconds = defaultdict(float)  # {rule: how long its finished jobs have taken together}
         self.began, self.told = time.monotonic(), 0.0
 
     def filter(self, record):
@@ -37,17 +38,29 @@ class ShortLog(logging.Filter):
             if rule not in self.begun and rule != "all":
                 self.tell(f"{rule} begins, {self.jobs[rule]} in all; ")
             self.begun.add(rule)
-            self.rule_of[record.jobid] = rule
-        elif event == LogEvent.JOB_FINISHED and record.job_id in self.rule_of:
-            self.finished[self.rule_of[record.job_id]] += 1
+            self.at_work[record.jobid] = rule, time.monotonic()
+        elif event == LogEvent.JOB_FINISHED and record.job_id in self.at_work:
+            rule, began = self.at_work.pop(record.job_id)
+            self.finished[rule] += 1
+            self.seconds[rule] += time.monotonic() - began
             if self.share() >= self.told + STEP:
                 self.tell()
         return event not in REPLACED and record.msg != "Select jobs to execute..."
 
     def share(self):
-        """How much of the work is done, from 0 to 1."""
-        done, all_of_it = (sum(n * self.minutes[rule] for rule, n in jobs.items()) for jobs in (self.finished, self.jobs))
-        return done / all_of_it
+        """How much of the work is done, from 0 to 1.
+
+        Jobs at work count in part, if finished jobs of their rule tell how long such a job takes.
+        """
+        done = Counter(self.finished)
+        for rule, began in self.at_work.values():
+            if self.finished[rule]:
+                usual = self.seconds[rule] / self.finished[rule]
+                done[rule] += min(1, (time.monotonic() - began) / max(usual, 1e-9))
+        return self._weight(done) / self._weight(self.jobs)
+
+    def _weight(self, jobs):
+        return sum(n * self.minutes[rule] for rule, n in jobs.items())
 
     def tell(self, news=""):
         """Log how far the run is."""

@@ -12,41 +12,73 @@ import short_log
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """A function that passes through the events of a run whose jobs take a minute each, and returns the lines told."""
-    lines, clock = [], iter(range(0, 10**6, 60))
-    monkeypatch.setattr(short_log.time, "monotonic", lambda: next(clock))
+def told(monkeypatch):
+    """The lines that a run tells; `told.minute` is the time that has gone by."""
+
+    class Lines(list):
+        minute = 0
+
+    lines = Lines()
+    monkeypatch.setattr(short_log.time, "monotonic", lambda: 60 * lines.minute)
     monkeypatch.setattr(short_log.time, "strftime", lambda _: "12:00:00")
     monkeypatch.setattr(short_log.logger, "info", lines.append)
+    return lines
 
-    def run(jobs, minutes):
-        log, number = short_log.ShortLog(jobs, minutes), 0
-        for rule, count in jobs.items():
-            for _ in range(count):
-                number += 1
-                assert not log.filter(event(LogEvent.JOB_INFO, jobid=number, rule_name=rule))
-                assert not log.filter(event(LogEvent.JOB_FINISHED, job_id=number))
-        return lines
 
-    return run
+def begin(log, number, rule):
+    assert not log.filter(event(LogEvent.JOB_INFO, jobid=number, rule_name=rule))
+
+
+def finish(log, number):
+    assert not log.filter(event(LogEvent.JOB_FINISHED, job_id=number))
+
+
+def one_by_one(log, told):
+    """Pass through the events of a run whose jobs take a minute each, one after the other."""
+    rules = [rule for rule, count in log.jobs.items() for _ in range(count)]
+    for number, rule in enumerate(rules):
+        begin(log, number, rule)
+        told.minute += 1
+        finish(log, number)
 
 
 def event(kind, **values):
     return logging.makeLogRecord({"msg": "", "event": kind, **values})
 
 
-def test_lines_at_a_new_rule_and_at_every_tenth_of_the_work(run):
-    assert run({"quick": 2, "long": 2, "all": 1}, {"quick": 1, "long": 9, "all": 0}) == [
+def test_lines_at_a_new_rule_and_at_every_tenth_of_the_work(told):
+    one_by_one(short_log.ShortLog({"quick": 2, "long": 2, "all": 1}, {"quick": 1, "long": 9, "all": 0}), told)
+    assert told == [
         "12:00:00  quick begins, 2 in all; 0 of 5 jobs done",
         "12:00:00  2 of 5 jobs done, about 18 min left",  # 2 minutes for 2 of 20
-        "12:00:00  long begins, 2 in all; 2 of 5 jobs done, about 27 min left",
-        "12:00:00  3 of 5 jobs done, about 3 min left",  # 4 minutes for 11 of 20
+        "12:00:00  long begins, 2 in all; 2 of 5 jobs done, about 18 min left",
+        "12:00:00  3 of 5 jobs done, about 2 min left",  # 3 minutes for 11 of 20
         "12:00:00  4 of 5 jobs done",
     ]
 
 
-def test_the_number_of_lines_does_not_grow_with_the_number_of_jobs(run):
-    assert len(run({"a": 1000, "b": 500, "all": 1}, {"a": 1, "b": 2, "all": 1})) <= 2 + 10
+def test_jobs_at_work_beside_each_other_count_for_as_long_as_they_have_worked(told):
+    log = short_log.ShortLog({"part": 8, "all": 1}, {"part": 1, "all": 0})
+    for number in range(4):
+        begin(log, number, "part")
+    told.minute = 3
+    finish(log, 0)  # the other three have come as far, and are half of the work with it
+    begin(log, 4, "part")
+    told.minute = 4
+    for number in (1, 2, 3):
+        finish(log, number)
+    assert told == [
+        "12:00:00  part begins, 8 in all; 0 of 9 jobs done",
+        "12:00:00  1 of 9 jobs done, about 3 min left",  # 3 minutes for 4 of 8
+    ]
+    told.minute = 6
+    finish(log, 4)
+    assert told[2:] == ["12:00:00  5 of 9 jobs done, about 4 min left"]  # 6 minutes for 5 of 8
+
+
+def test_the_number_of_lines_does_not_grow_with_the_number_of_jobs(told):
+    one_by_one(short_log.ShortLog({"a": 1000, "b": 500, "all": 1}, {"a": 1, "b": 2, "all": 1}), told)
+    assert len(told) <= 2 + 10
 
 
 def test_what_is_no_line_about_a_job_stays():
