@@ -169,6 +169,35 @@ def test_mkv_keeps_all_that_a_file_holds(tmp_path, caplog):
         assert container.metadata["title"] == "Holiday"
 
 
+def test_chapters_of_a_source_that_begins_late_begin_at_its_first_frame(tmp_path):
+    """Times before 0 are none for mkv; a chapter that ends before the first frame is left out."""
+    (tmp_path / "chapters.txt").write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=300\ntitle=Before\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=300\nEND=700\ntitle=Beach\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=700\nEND=1500\ntitle=Hills\n"
+    )
+    write(tmp_path / "plain.mkv", scene(25), audio=["aac"])
+    inputs = ["-itsoffset", "0.5", "-i", "plain.mkv", "-i", "chapters.txt"]
+    maps = ["-map", "0", "-map_metadata", "1", "-map_chapters", "1"]
+    command = ["ffmpeg", "-v", "error", *inputs, *maps, "-copyts", "-c", "copy", "in.mkv"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    source, begun = tmp_path / "in.mkv", pytest.approx(0.2, abs=0.03)  # of the chapter Hills: at 0.7 s, half a second less
+    for ending in ("mkv", "mp4"):
+        _, enlarged = enlarge(source, tmp_path, ending=ending)
+        assert held(enlarged)[0] == [("Beach", 0.0), ("Hills", begun)]
+        assert len(decode(enlarged)) == 25
+
+
+def test_subtitles_of_mp4_are_told_to_have_no_place_in_mkv(tmp_path, caplog):
+    write(tmp_path / "plain.mp4", scene(25))
+    (tmp_path / "s.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nHello\n")
+    command = ["ffmpeg", "-v", "error", "-i", "plain.mp4", "-i", "s.srt", "-c", "copy", "-c:s", "mov_text", "in.mp4"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    _, enlarged = enlarge(tmp_path / "in.mp4", tmp_path)
+    assert "subtitle track 1, of kind mov_text, cannot be put into mkv; ask for an .mp4 file, which keeps it" in caplog.text
+    assert b"Hello" in held(enlarged)[1][0][0].encode()
+
+
 def test_what_mp4_cannot_hold_is_told(tmp_path, caplog):
     source = rich(tmp_path / "in.mkv", tmp_path)
     _, enlarged = enlarge(source, tmp_path)

@@ -69,6 +69,10 @@ def _write(source, plan, parts, file, kind):
                 if treatment != DROP:
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))
+        try:
+            target.start_encoding()
+        except FFmpegError as error:
+            raise InputError(f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}).") from error
         lost = 0
         # The packets are handed over in order of time, since the muxer holds them back until it has some of every stream. So
         # it may report a packet's error when it takes a later one, which is written nevertheless (seen with E-AC-3 sound).

@@ -33,7 +33,7 @@ def tracks(container):
 
 
 def warn_of_losses(container, source):
-    """Warn of the sound, subtitles and attachments of a video (av container) that mp4 cannot hold, and tell if mkv can."""
+    """Warn of sound, subtitles and attachments of a video (av container) that mp4 or mkv cannot hold, and tell which can."""
     kinds = treatments(container, "mp4"), treatments(container, "matroska")
     for track, in_mp4, in_mkv in zip(tracks(container), *kinds, strict=True):
         codec = track.codec_context.name if track.codec_context else "unknown"
@@ -44,6 +44,11 @@ def warn_of_losses(container, source):
             log.warning(
                 "%s: %s track %d, of kind %s, cannot be put into mp4 and is left out%s.",
                 *(source, track.type, track.index, codec, hint),
+            )
+        elif in_mkv == DROP:
+            log.warning(
+                "%s: %s track %d, of kind %s, cannot be put into mkv; ask for an .mp4 file, which keeps it.",
+                *(source, track.type, track.index, codec),
             )
     if container.streams.attachments:
         log.warning("%s: its attachments have no place in mp4; ask for an .mkv file, which keeps them.", source)
@@ -92,7 +97,9 @@ def copy_extras(origin, target, start):
     shifted = []
     for chapter in origin.chapters():
         shift = round(start / chapter["time_base"])
-        shifted.append(chapter | {"start": chapter["start"] - shift, "end": chapter["end"] - shift})
+        begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift  # mkv takes no time before 0
+        if begin < end:
+            shifted.append(chapter | {"start": begin, "end": end})
     target.set_chapters(shifted)
     if target.format.name == "matroska":
         for attachment in origin.streams.attachments:
