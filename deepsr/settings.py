@@ -69,8 +69,11 @@ def complete(config, schema):
 
     Raises InputError for an unknown key, a wrong type or value, and for errors that the schema cannot express.
     """
-    _check(config, schema)
     config = copy.deepcopy(config)
+    videos = config.get("videos") if isinstance(config, dict) else None
+    if isinstance(videos, dict) and videos.get("deinterlace") is False:
+        videos["deinterlace"] = "off"  # YAML reads off, without quotes, as false
+    _check(config, schema)
     definitions = schema["$defs"]
     defaults = config.pop("defaults", {})
     for key in ("seed", "gpus"):

@@ -7,3 +7,5 @@ with job(snakemake) as log:
     plan = plan_video(snakemake.params.source, snakemake.params.frame_rate, snakemake.params.deinterlace)
     write_plan(plan, snakemake.output.plan)
     log.info("%dx%d, %d frames, %d cuts", plan.width, plan.height, plan.frames, len(plan.cuts))
+    if plan.deinterlace:
+        log.info("deinterlaced by libavfilter: bwdif=%s", plan.deinterlace)

@@ -21,4 +21,5 @@ with job(snakemake) as log:
     )
     seconds, size = facts["seconds_per_frame"], facts["bytes"]
     # As a warning it is shown on the terminal, too.
-    log.warning("%s", sentence(plan.frames, seconds, size, snakemake.params.parts, snakemake.threads))
+    told = sentence(plan.frames, seconds, size, snakemake.params.parts, snakemake.threads)
+    log.warning("at x%d, %s.", snakemake.params.settings["scale"], told)

@@ -425,3 +425,12 @@ def test_a_file_that_snakemake_reads_itself_can_be_checked(tmp_path):
 
 def test_digests_follow_the_content_alone():
     assert digest({"a": 1, "b": [1.5]}) == digest({"b": [1.5], "a": 1}) != digest({"a": 1, "b": [1.6]})
+
+
+@pytest.mark.parametrize("value", ["off", "'off'"])
+def test_off_may_be_written_without_quotes(tmp_path, value):
+    """YAML reads the word off as false."""
+    (tmp_path / "my.yaml").write_text(f"videos: {{deinterlace: {value}}}")
+    assert complete(config() | load_yaml(tmp_path / "my.yaml"), SCHEMA)["videos"]["deinterlace"] == "off"
+    with pytest.raises(InputError, match="videos.deinterlace is True; it must be one of auto, frames, fields, off"):
+        complete(config() | {"videos": {"deinterlace": True}}, SCHEMA)

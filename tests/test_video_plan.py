@@ -198,7 +198,7 @@ def test_awkward_names(tmp_path, name, monkeypatch):
 def test_the_source_of_a_name(tmp_path):
     folder = tmp_path / "videos"
     (folder / "beach").mkdir(parents=True)
-    for name in ("holiday.mp4", "cat.jpg", "two.mp4", "two.mkv", "v1.2.mov"):
+    for name in ("holiday.mp4", "holiday.srt", "holiday.NFO", "cat.jpg", "two.mp4", "two.mkv", "v1.2.mov"):
         (folder / name).touch()
     os.mkfifo(folder / "pipe.mp4")
     files = {"far": "/elsewhere/away.avi"}
@@ -216,7 +216,7 @@ def test_the_source_of_a_name(tmp_path):
     for name, still, message in [
         ("nothing", False, "holds no video called nothing"),
         ("pipe", False, "pipe.mp4: is neither a file nor a folder"),
-        ("two", False, "two.mkv and two.mp4 have the same name"),
+        ("two", False, "two.mkv and two.mp4 have the same name .*; rename one, or name one's path under videos.files"),
         ("cat", False, "is a still image; ask for cat_x2.png"),
         ("holiday", True, "is a video; ask for holiday_x2.mp4"),
         ("beach", True, "is a video"),

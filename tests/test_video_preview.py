@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+from fractions import Fraction
 from functools import partial
 
 import cv2
@@ -51,8 +52,24 @@ def test_a_preview_shows_the_busiest_three_seconds(tmp_path):
     both = cv2.imread(str(picture))
     middle = (calm + busy + calm)[plan.busiest + 15]
     assert both.shape == (96, 256, 3)
-    assert np.abs(both[:, :128].astype(int) - upscale(middle, 2, "bicubic")).mean() < 3
+    assert np.abs(both[:80, :128].astype(int) - upscale(middle, 2, "bicubic")[:80]).mean() < 3  # above the names
+    assert both[80:, 128:192].max() + 50 < both[80:, 192:].max()  # the right one is at the right, on black
     assert both[:, 128:].mean() < both[:, :128].mean() / 2
+
+
+def test_the_picture_is_as_wide_as_a_player_shows_it(tmp_path):
+    """The pixels of anamorphic video are no squares; of turned video, their height is what is stretched or shrunk."""
+    for rotation, width in ((0, 2 * 96 * 1.5), (90, 2 * 128 / 1.5)):
+        source = write(tmp_path / "in.mp4", scene(3, 64, 48), rotation=rotation, sample_aspect_ratio=Fraction(3, 2))
+        _, _, picture, _ = preview(source, tmp_path)
+        assert cv2.imread(str(picture)).shape[1] == pytest.approx(width, abs=2)
+
+
+def test_a_preview_tells_how_far_it_is(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("deepsr.progress.LOG_EVERY", 0)
+    caplog.set_level(logging.INFO)
+    preview(write(tmp_path / "in.mp4", scene(10)), tmp_path)
+    assert "preview of in.mp4: 100% 20/20" in caplog.text  # 10 by the network, and these by bicubic interpolation
 
 
 def test_the_picture_is_upright(tmp_path):
@@ -109,16 +126,40 @@ def test_the_time_of_a_frame_is_that_of_the_busiest(tmp_path, monkeypatch, frame
 @pytest.mark.parametrize(
     "frames, seconds, parts, cpus, text",
     [
-        (1000, 0.05, 8, 2, "1000 frames will take about 50 s on this machine (--cores 2) and 12.3 MB on disk."),
-        (1000, 0.6, 8, 8, "1000 frames will take about 2 min on this machine (--cores 8) and 12.3 MB on disk."),
-        (90_000, 2, 8, 64, "90000 frames will take about 6 h 15 min on this machine (--cores 16) and 12.3 MB on disk."),
-        (90_000, 2, 1, 64, "90000 frames will take about 50 h 0 min on this machine (--cores 2) and 12.3 MB on disk."),
-        (3, 0.01, 8, 1, "3 frames will take about 1 s on this machine (--cores 2) and 12.3 MB on disk."),
+        (
+            1000,
+            0.05,
+            8,
+            2,
+            "1000 frames will take about 50 s on this machine (--cores 2)",
+        ),
+        (
+            1000,
+            0.6,
+            8,
+            8,
+            "1000 frames will take about 2 min on this machine (--cores 8)",
+        ),
+        (
+            90_000,
+            2,
+            8,
+            64,
+            "90000 frames will take about 6 h 15 min on this machine (--cores 16)",
+        ),
+        (
+            90_000,
+            2,
+            1,
+            64,
+            "90000 frames will take about 50 h 0 min on this machine (--cores 2)",
+        ),
+        (3, 0.01, 8, 1, "3 frames will take about 1 s on this machine (--cores 2)"),
     ],
 )
 def test_what_the_whole_will_take_in_words(monkeypatch, frames, seconds, parts, cpus, text):
     monkeypatch.setattr("deepsr.video.estimate.cpus", lambda: cpus)
-    assert sentence(frames, seconds, 12_300_000, parts, 2) == text
+    assert sentence(frames, seconds, 12_300_000, parts, 2) == f"{text} and 12.3 MB on disk, without sound"
 
 
 def test_what_is_told_while_planning(tmp_path, monkeypatch):
@@ -133,9 +174,10 @@ def test_what_is_told_while_planning(tmp_path, monkeypatch):
     told = planned_estimate(tmp_path, "a", 2, 8)
     assert told.startswith("a: 200 frames will take about 2 min on this machine (--cores 2), judging by another video;")
     (tmp_path / "previews/a.json").write_text(json.dumps(facts))
-    assert planned_estimate(tmp_path, "a", 2, 8).endswith("about 4 min on this machine (--cores 2) and 5 MB on disk.")
+    disk = "on this machine (--cores 2) and {} MB on disk, without sound."
+    assert planned_estimate(tmp_path, "a", 2, 8).endswith(f"about 4 min {disk.format(5)}")
     # 5 MB * 4^0.75
-    assert planned_estimate(tmp_path, "a", 4, 8).endswith("about 16 min on this machine (--cores 2) and 14.1 MB on disk.")
+    assert planned_estimate(tmp_path, "a", 4, 8).endswith(f"about 16 min {disk.format(14.1)}")
     for damaged in ("", "{}", "[]", '{"seconds_per_frame": 1'):
         (tmp_path / "previews/a.json").write_text(damaged)
         assert planned_estimate(tmp_path, "a", 2, 8) == told

@@ -26,7 +26,7 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, numbers
     size = enlarged_size(source, plan.width, plan.height, scale)
     numbers = range(plan.frames) if numbers is None else numbers
     shown = replace(plan, matrix=None, bits=8, pts=plan.pts[numbers.start : numbers.stop])
-    if _is_transposed(plan.matrix):
+    if is_transposed(plan.matrix):
         size, shown = size[::-1], replace(shown, aspect=plan.aspect and 1 / plan.aspect)
     if (held := count_frames(enlarged)) != shown.frames:
         raise InputError(f"{enlarged}: holds {held} of {shown.frames} frames; delete it and run again.")
@@ -37,10 +37,10 @@ def compare_video(source, plan, enlarged, output, *, scale, degradation, numbers
             bicubic = upscale(planes(small, plan.full_range)[0], scale, degradation)[: large.height, : large.width]
             bicubic, y, u, v = (upright(plane, plan.matrix) for plane in (bicubic, *planes(large, plan.full_range)))
             time = float((shown.pts[i] - shown.pts[0]) * plan.time_base)
-            write(i, _split(bicubic, y, 0.5 + 0.4 * np.sin(2 * np.pi * time / 8)), u, v)
+            write(i, _split(bicubic, y, 0.5 + 0.35 * np.sin(2 * np.pi * time / 8)), u, v)
 
 
-def _is_transposed(matrix):
+def is_transposed(matrix):
     """Whether a display matrix makes rows columns. A point (x, y) is shown at (x m0 + y m3, x m1 + y m4)."""
     return matrix is not None and abs(matrix[1]) > abs(matrix[0])
 
@@ -50,24 +50,26 @@ def upright(plane, matrix):
     if matrix is None:
         return plane
     across, down = matrix[0], matrix[4]
-    if _is_transposed(matrix):
+    if is_transposed(matrix):
         plane, across, down = np.swapaxes(plane, 0, 1), matrix[3], matrix[1]
     return plane[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def _split(left, right, share):
     """`left` up to this share of the width, then `right`, with their names and a thin line between: uint8 luma (H, W)."""
-    height, width = right.shape
-    line = round(share * width)
-    halves = []
-    for picture, name, corner in ((left, "bicubic", 0), (right, "DeepSR", 1)):
-        picture = np.ascontiguousarray(picture)
-        size, thickness = height / 900, max(1, height // 600)
-        (across, down), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
-        place = (width - across - down if corner else down, height - down)
-        for grey, stroke in ((16, thickness + 2), (235, thickness)):
-            cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, grey, stroke, cv2.LINE_AA)
-        halves.append(picture)
-    joined = np.hstack([halves[0][:, :line], halves[1][:, line:]])
+    line = round(share * right.shape[1])
+    joined = np.hstack([named(left, "bicubic")[:, :line], named(right, "DeepSR", at_right=True)[:, line:]])
     joined[:, line - 1 : line + 1] = 235
     return joined
+
+
+def named(picture, name, at_right=False):
+    """A copy of a picture, uint8 (H, W) or (H, W, 3), with a name in its lower left corner, or in its lower right one."""
+    picture = np.ascontiguousarray(picture).copy()
+    height, width = picture.shape[:2]
+    size, thickness = height / 900, max(1, height // 600)
+    (across, down), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+    place = (width - across - down if at_right else down, height - down)
+    for grey, stroke in ((16, thickness + 2), (235, thickness)):
+        cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, stroke, cv2.LINE_AA)
+    return picture

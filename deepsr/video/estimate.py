@@ -31,20 +31,20 @@ def planned_estimate(folder, name, scale, parts):
     # Bits grow less than pixels, by a rule of thumb. A PAL clip at x2, judged by a preview at x4: 17.5 MB, really 18.3 MB.
     size = own["bytes"] * larger**0.75 if own else None
     told = f"{name}: " + sentence(plan.frames, facts["seconds_per_frame"] * larger, size, parts, facts["threads"])
-    return told if own else f"{told[:-1]}, judging by another video; {ask}."
+    return f"{told}." if own else f"{told}, judging by another video; {ask}."
 
 
 def sentence(frames, seconds_per_frame, size, parts, threads):
-    """What enlarging a whole video will take, a sentence.
+    """What enlarging a whole video will take, a sentence without its full stop.
 
     seconds_per_frame: in a job of `threads` threads. As many jobs work at a time as this machine has CPUs for, but at most
     one for each part. size: bytes, or None if it is not known.
     """
     at_once = min(parts, frames, max(1, cpus() // threads))
-    disk = "" if size is None else f" and {size / 1e6:.3g} MB on disk"
+    disk = "" if size is None else f" and {size / 1e6:.3g} MB on disk, without sound"
     seconds = frames * seconds_per_frame / at_once
     duration = in_minutes(seconds) if seconds >= 90 else f"{max(1, round(seconds))} s"
-    return f"{frames} frames will take about {duration} on this machine (--cores {at_once * threads}){disk}."
+    return f"{frames} frames will take about {duration} on this machine (--cores {at_once * threads}){disk}"
 
 
 def _read(path):

@@ -11,7 +11,8 @@ import numpy as np
 
 from deepsr.data.degradation import upscale
 from deepsr.files import write_file
-from deepsr.video.compare import compare_video, upright
+from deepsr.progress import progress
+from deepsr.video.compare import compare_video, is_transposed, named, upright
 from deepsr.video.decode import open_video, read_frames
 from deepsr.video.encode import enlarged_size, video_writer
 from deepsr.video.enlarge import enlarged_frames
@@ -25,9 +26,10 @@ WARM_UP = 3  # frames that are not timed
 def preview_video(source, plan, output, picture, facts, *, scale, degradation, drafts, predict, threads, parts, **encoding):
     """Write a few seconds of a video at its busiest place, bicubic and enlarged side by side, and what the whole will take.
 
-    output: mp4 file with a moving line between the two. picture: PNG file with both versions of the frame in the middle.
+    output: mp4 file with a moving line between the two. picture: PNG file with both versions of the frame in the middle, as
+    wide as a player shows them.
     facts: JSON file for deepsr.video.estimate: seconds_per_frame of this process, and its `threads`; bytes of the whole
-    enlarged video in `parts` parts, without sound; pixels of an enlarged frame. Returns these as a dict.
+    enlarged video in `parts` parts, without sound; pixels of an enlarged frame. Returns these four as a dict.
     The other arguments: see deepsr.video.enlarge.upscale_part.
     """
     size = enlarged_size(source, plan.width, plan.height, scale)
@@ -39,21 +41,24 @@ def preview_video(source, plan, output, picture, facts, *, scale, degradation, d
     # Only the shown frames go through the network, which would need many drafts for each of the other pieces.
     numbers = [number for piece in pieces for number in piece]
     bicubic = enlarged_frames(source, plan, numbers, drafts=BICUBIC, predict=lambda drafts: drafts[0] / 255, **settings)
-    with tempfile.TemporaryDirectory() as folder:
+    bar = progress(total=len(shown) + len(numbers), desc=f"preview of {Path(source).name}", unit="frame")
+    with bar, tempfile.TemporaryDirectory() as folder:
 
         def encode(frames, piece, name):
             """Encode the next frames, which are the piece's. Returns the file, and the times before and after each frame."""
-            file, times = Path(folder, f"{name}_{piece.start}.mp4"), [time.perf_counter()]
+            file = Path(folder, f"{name}_{piece.start}.mp4")
+            times = [time.perf_counter()]
             with video_writer(file, replace(plan, pts=plan.pts[piece.start :]), size, scale, **encoding) as write:
                 for _ in piece:
                     number, *planes = next(frames)
                     write(number - piece.start, *planes)
                     times.append(time.perf_counter())
+                    bar.update()
             return file, times
 
         file, times = encode(enlarged, shown, "enlarged")
         seconds = np.diff(times[WARM_UP if len(times) > 2 * WARM_UP else 0 :]).mean()
-        file_of = {piece: encode(bicubic, piece, "bicubic")[0] for piece in pieces}
+        file_of = {piece: encode(bicubic, piece, "bicubic")[0] for piece in pieces}  # in the order of `numbers`
         sizes = np.array([_sizes(file_of[place]) for place in places]) * _sizes(file) / _sizes(file_of[shown])
         measured = {"seconds_per_frame": seconds, "bytes": _bytes(sizes, plan, parts), "pixels": size[0] * size[1]}
         quality = {key: value for key, value in encoding.items() if key != "codec"}
@@ -90,10 +95,13 @@ def _bytes(sizes, plan, parts):
 
 
 def _write_picture(source, plan, shown, enlarged, output, *, scale, degradation):
-    """The middle frame in colour and upright, bicubic on the left and enlarged on the right."""
+    """The middle frame in colour and as a player shows it, bicubic on the left and enlarged on the right."""
     middle = len(shown) // 2
     small = next(read_frames(source, plan.images, plan.deinterlace, shown.start + middle)).to_ndarray(format="bgr24")
     large = next(read_frames(enlarged, first=middle)).to_ndarray(format="bgr24")
     bicubic = upscale(small, scale, degradation)[: large.shape[0], : large.shape[1]]
-    both = np.hstack([upright(bicubic, plan.matrix), upright(large, plan.matrix)])
+    aspect = plan.aspect or 1
+    stretch = float(1 / aspect if is_transposed(plan.matrix) else aspect)  # a pixel's width over its height
+    shown = [cv2.resize(upright(picture, plan.matrix), None, fx=stretch, fy=1) for picture in (bicubic, large)]
+    both = np.hstack([named(shown[0], "bicubic"), named(shown[1], "DeepSR", at_right=True)])
     write_file(output, cv2.imencode(".png", both)[1].tobytes())
