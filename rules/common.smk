@@ -19,6 +19,7 @@ from deepsr.data import reds
 from deepsr.data import chains
 from deepsr.data.contents import contents
 from deepsr.data.datasets import open_data_set
+from deepsr.data.lengths import check_scored, check_trained
 from deepsr.data.overlap import check_clips, training_clips
 from deepsr.drafts.ensemble import label
 from deepsr.errors import InputError
@@ -61,9 +62,20 @@ for name, data in DATASETS.items():
         for experiment in EXPERIMENTS.values():
             experiment["score"] = [dataset for dataset in experiment["score"] if dataset != name]
 ARCHIVES = checked(reds.archive_facts, config["datasets"])
-for name in EXPERIMENTS:
-    checked(check_clips, name, EXPERIMENTS, DATASETS)
 TRAINED = {name: experiment for name, experiment in EXPERIMENTS.items() if not experiment["model"]}
+
+
+def evaluation_of(experiment, dataset):
+    """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
+    return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
+
+
+for name, experiment in EXPERIMENTS.items():
+    checked(check_clips, name, EXPERIMENTS, DATASETS)
+    for dataset in experiment["score"]:
+        checked(check_scored, name, DATASETS[dataset], evaluation_of(experiment, dataset)["skip_frames"])
+for name, experiment in TRAINED.items():
+    checked(check_trained, name, experiment, DATASETS)
 
 
 if Path("results/psnr.csv").exists() and not snakemake_internals.has_records():
@@ -145,11 +157,6 @@ def chain_of(experiment, dataset):
 def training_chains(experiment):
     """The same of all data sets that an experiment is trained on; all of them begin alike."""
     return [chain_of(experiment, dataset) for dataset in experiment["train"]]
-
-
-def evaluation_of(experiment, dataset):
-    """How a data set's frames are scored for an experiment; what the data set itself says comes first."""
-    return experiment["evaluation"] | config["datasets"][dataset].get("evaluation", {})
 
 
 PATCHES = {patches_name(experiment): experiment for experiment in TRAINED.values()}

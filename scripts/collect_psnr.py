@@ -3,13 +3,13 @@ from pathlib import Path
 from job import job
 
 from deepsr.data.overlap import check_not_seen
-from deepsr.data.sequence import read_index
+from deepsr.data.sequence import identity, read_index
 from deepsr.evaluate.table import collect, read_psnr, summary
 from deepsr.tables import write_table
 
 with job(snakemake) as log:
     clips = zip(snakemake.params.clips, snakemake.input.indexes, strict=True)
-    hashes = {tuple(clip): read_index(path)["sha256"] for clip, path in clips}
+    hashes = {tuple(clip): identity(read_index(path)) for clip, path in clips}
     trained_on = snakemake.params.trained_on.items()
     seen = {name: {"/".join(clip): hashes[tuple(clip)] for clip in clips} for name, clips in trained_on}
     check_not_seen(snakemake.params.rows, seen | snakemake.params.seen, hashes)

@@ -7,6 +7,9 @@ with job(snakemake) as log:
     clip = snakemake.params.clip
     members = list_members(clip["container"], clip.get("prefix", ""), clip.get("frames"))
     index = index_images(clip["container"], members)
+    everything = list_members(clip["container"], clip.get("prefix", ""))
+    if len(everything) > len(members):
+        index["whole_sha256"] = index_images(clip["container"], everything)["sha256"]
     if "lr" in clip:
         lr = clip["lr"]
         lr_members = list_members(lr["container"], lr.get("prefix", ""), clip.get("frames"))

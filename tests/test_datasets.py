@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from deepsr.data import demo, reds
@@ -72,7 +74,7 @@ def test_given_lr_frames(tmp_path):
     data = folder(clips(tmp_path / "hr", a=2), lr=str(clips(tmp_path / "lr", a=2, b=2)))
     assert data.location("a")["lr"] == {"container": f"{tmp_path}/lr/a"} and data.has_lr
     assert data.user_paths("a") == [f"{tmp_path}/hr/a", f"{tmp_path}/lr/a"]
-    (tmp_path / "hr/c").mkdir()
+    clips(tmp_path / "hr", c=1)
     with pytest.raises(InputError, match="lr/c: there is no such folder; name the folder"):
         data.check_frames("c")
 
@@ -80,7 +82,7 @@ def test_given_lr_frames(tmp_path):
 def test_lr_frames_without_an_hr_frame_of_their_name_are_refused_while_planning(tmp_path):
     data = folder(clips(tmp_path / "hr", a=3), lr=str(clips(tmp_path / "lr", a=3)))
     (tmp_path / "lr/a/0.png").rename(tmp_path / "lr/a/zz.png")
-    with pytest.raises(InputError, match="lr/a: the names of LR and HR frames do not match one to one .see 0.png.; call"):
+    with pytest.raises(InputError, match="lr/a: the names of 3 LR and 3 HR frames do not match one to one .see 0.png."):
         _ = data.test
 
 
@@ -88,9 +90,27 @@ def test_only_the_first_frames_of_a_clip_may_be_used(tmp_path):
     data = folder(clips(tmp_path / "hr", a=12), lr=str(clips(tmp_path / "lr", a=11)), frames=11)
     assert data.test == ["a"] and data.location("a")["frames"] == 11  # the twelfth frame needs no LR frame
     clips(tmp_path / "hr", b=10)
-    with pytest.raises(InputError, match=r"config: datasets.mine.frames: .*hr/b holds only 10; ask for fewer\."):
+    with pytest.raises(InputError, match=r"config: datasets.mine.frames: .*hr/b holds 10 frames, not 11; ask for fewer"):
         _ = folder(tmp_path / "hr", frames=11).test
     assert benchmark(clips(tmp_path, **{"vid4/GT/city": 3}), frames=2).location("city")["frames"] == 2
+
+
+def test_a_clip_without_frames_is_refused_while_planning(tmp_path):
+    """A folder that an archive for macOS leaves beside the clips, for example."""
+    with pytest.raises(InputError, match="__MACOSX: holds no frames"):
+        _ = folder(clips(tmp_path, walk=1, __MACOSX=0)).test
+
+
+@pytest.mark.parametrize("size, scale", [((32, 24), 4), ((64, 48), 2), ((63, 48), 2)])
+def test_lr_frames_of_another_scale_are_refused_while_planning(tmp_path, size, scale):
+    for name, (width, height) in [("hr", (128, 97)), ("lr", size)]:
+        (tmp_path / name / "a").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name / "a/0.png"), np.zeros((height, width, 3), np.uint8))
+    data = {"b": folder(tmp_path / "hr", lr=str(tmp_path / "lr"))}
+    if size == (128 // scale, 97 // scale):
+        check_clips("mine", {"mine": EXPERIMENT | {"train": [], "scale": scale}}, data)
+    with pytest.raises(InputError, match=f"lr: the frames in .*lr/a have {size[0]}x{size[1]} pixels, but .*scale is 3"):
+        check_clips("mine", {"mine": EXPERIMENT | {"train": [], "scale": 3}}, data)
 
 
 def test_a_home_folder_is_found(tmp_path, monkeypatch):
@@ -101,7 +121,7 @@ def test_a_home_folder_is_found(tmp_path, monkeypatch):
 
 
 def test_a_clip_that_is_not_there(tmp_path):
-    data = folder(clips(tmp_path, **{f"clip{i}": 0 for i in range(12)}), test=["clip3", "nope"])
+    data = folder(clips(tmp_path, **{f"clip{i}": 1 for i in range(12)}), test=["clip3", "nope"])
     sentence = (
         r"config: datasets.mine.test names the clip 'nope', which is not there; there are clip0, clip1, .*\(12 in all\)"
     )
@@ -155,7 +175,8 @@ def test_a_benchmark_is_found_in_both_layouts(tmp_path, hr):
     for clip in ("000", "010", "009"):
         clips(tmp_path / "two/udm10" / clip, **{hr: 2, "blur4": 2})
     (tmp_path / "two/udm10/results").mkdir()
-    one, two = benchmark(tmp_path / "one", lr="bix4"), benchmark(tmp_path / "two", "udm10", lr="blur4")
+    assert benchmark(tmp_path / "two/udm10", "udm10").test == ["000", "009", "010"]  # the set's own folder
+    one, two = benchmark(tmp_path / "one", lr="BIx4/"), benchmark(tmp_path / "two", "udm10", lr="blur4")
     assert (one.train, one.test, two.test) == ([], ["calendar", "city"], ["000", "009", "010"])
     assert one.location("city") == {
         "container": f"{tmp_path}/one/Vid4/{hr}/city",

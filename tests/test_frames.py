@@ -256,7 +256,8 @@ def test_lr_frames_are_paired_by_name(hr, lr):
 )
 def test_lr_frames_that_cannot_be_paired(hr, lr, culprit):
     with pytest.raises(
-        InputError, match=f"^lr: the names of LR and HR frames do not match one to one .see {culprit}.; call"
+        InputError,
+        match=f"^lr: the names of {len(lr)} LR and {len(hr)} HR frames do not match one to one .see {culprit}.; call",
     ):
         pair_lr(hr, lr, "lr")
 

@@ -5,6 +5,7 @@ A clip is described by its index, a plain dict that `index_images` makes and tha
   members    names of the frames in it, in order of time
   height, width  of every frame, in pixels
   sha256     of the frames' bytes, for provenance and so that changed frames re-run what depends on them
+  whole_sha256   of the bytes of all frames of the clip, if only its first ones are used
 """
 
 import hashlib
@@ -100,8 +101,8 @@ def pair_lr(hr, lr, place):
     for stem, name in zip(hr_stems + lr_stems, [*hr, *lr], strict=True):
         if in_hr[stem] != 1 or in_lr[stem] != 1:
             raise InputError(
-                f"{place}: the names of LR and HR frames do not match one to one (see {Path(name).name}); call each LR "
-                "frame as its HR frame (x4 or _LR may follow) and remove the others."
+                f"{place}: the names of {len(lr)} LR and {len(hr)} HR frames do not match one to one (see "
+                f"{Path(name).name}); call each LR frame as its HR frame (x4 or _LR may follow) and remove the others."
             )
     by_stem = dict(zip(lr_stems, lr, strict=True))
     return [by_stem[stem] for stem in hr_stems]
@@ -151,6 +152,11 @@ def index_images(container, members):
         "width": first[1],
         "sha256": digest.hexdigest(),
     }
+
+
+def image_size(path):
+    """Height and width of an image file, from its header. Raises InputError if it cannot be read."""
+    return _header(Path(path).read_bytes(), path)[0]
 
 
 def decode(data, name, upright=False):

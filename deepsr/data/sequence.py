@@ -30,6 +30,11 @@ def write_index(index, path):
     write_file(path, json.dumps(index, indent=0) + "\n")
 
 
+def identity(index):
+    """The hash that a clip is known by, even where only its first frames are used: a leak is recognised by it."""
+    return index.get("whole_sha256", index["sha256"])
+
+
 class Sequence:
     """The HR frames of a clip and the LR frames that belong to them, read when they are asked for.
 
