@@ -43,7 +43,7 @@ def plot_metric(table, name, published):
             y += 1.4
         if len(beside):
             axes.text(0, y, " published, not measured here", weight="bold", va="center")
-            for row in beside.to_dict("records"):
+            for row in beside.sort_values(name, kind="stable").to_dict("records"):
                 y += 1
                 ticks[y] = row["method"]
                 axes.plot(row[name], y, "D", color="black", markerfacecolor="white")
@@ -54,8 +54,13 @@ def plot_metric(table, name, published):
         axes.set_ylim(y - 0.4, -0.7)
         axes.set_xlim(0, (1 + 0.022 * longest) * end)  # room for the text behind the longest bar
         unit = f" in {metric.unit}" if metric.unit else ""
-        axes.set_xlabel(f"{metric.title}{unit} ({metric.better} is better), and the difference to bicubic")
+        seeds = " ± deviation over seeds" if name == "psnr" and _has_seeds(panel) else ""
+        axes.set_xlabel(f"{metric.title}{unit} ({metric.better} is better), and the difference to bicubic{seeds}")
     return figure
+
+
+def _has_seeds(panel):
+    return "gain_std" in panel and np.isfinite(panel["gain_std"]).any()
 
 
 def _bars(rows, name, looks):
@@ -121,5 +126,6 @@ def plot_gain(table, scores, seed):
         axes.set_ylim(y - 0.6, -0.8)
         margin = 0.06 * (max(ends) - min(ends) or 1)
         axes.set_xlim(min(ends) - margin, max(ends) + margin)
-        axes.set_xlabel("gain over bicubic in dB (mean, 95% interval)")
+        seeds = " ± standard deviation over seeds" if _has_seeds(panel) else ""
+        axes.set_xlabel(f"gain over bicubic in dB (mean, 95% interval){seeds}")
     return figure

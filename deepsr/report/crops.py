@@ -60,7 +60,7 @@ def _plot_example(part, which, example, crop):
     limit = max(1.0, *(float(np.percentile(np.abs(error), 99.5)) for error in errors.values()))
     for column, (name, picture) in enumerate((("bicubic", bicubic), ("DeepSR", deepsr)), 2):
         value = psnr(luma(picture[window]) / 255.0, truth / 255.0, 0)
-        show(grid[0, column], name, picture[window], f"{value:.2f} dB")
+        show(grid[0, column], name, picture[window], f"{value:.2f} dB of Y here")
         axes, shown = show(grid[1, column], f"error of {name}", np.abs(errors[name]), cmap="magma", norm=Normalize(0, limit))
     space = part.add_subplot(grid[1, 1])
     space.axis("off")

@@ -64,7 +64,7 @@ CROPS = (
     "Above is the clip's frame with the largest gain, and in it the window where DeepSR gains most. Below is the frame with "
     "the least gain, and in it the window where DeepSR gains least, among the half of the windows where bicubic errs most, "
     "since in flat areas nothing can be seen. Under each picture stands the PSNR of Y in the window. Bright spots in the "
-    "error maps are errors; both maps have the same scale."
+    "error maps are errors; the two maps of a frame have the same scale."
 )
 FLICKER = (
     "Each picture is the row of pixels in the middle of the frame, one line for each frame: time runs down. What stands "

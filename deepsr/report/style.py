@@ -5,6 +5,7 @@ experiments get panels of their own, tinted and named, with hatched bars and das
 """
 
 import itertools
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -20,6 +21,7 @@ GREY = "#8c8c8c"
 TINT = "#fdf0dc"
 ORACLE = "ORACLE (uses the ground truth)"
 WIDTH = 5.5  # inches; the text can be read on a phone's screen and in a paper's column and a half
+TITLE = 66  # characters of a title that fit into this width
 
 matplotlib.rcParams.update(
     {
@@ -68,16 +70,25 @@ def clips(panel):
 
 
 def panel_figure(panels, heights):
-    """A figure with a titled part for each panel: (figure, parts)."""
+    """A figure with a titled part for each panel: (figure, parts).
+
+    heights: of the parts in inches, if their titles have one line; longer titles add to them.
+    """
+    titles = [_title(panel.iloc[0]) for panel in panels]
+    heights = [height + 0.17 * title.count("\n") for height, title in zip(heights, titles, strict=True)]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     parts = np.atleast_1d(figure.subfigures(len(panels), 1, height_ratios=heights))
-    for part, panel in zip(parts, panels, strict=True):
-        row = panel.iloc[0]
-        degradation = row["degradation"]
-        frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
-        space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
-        set_title(part, f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}", row["oracle"])
+    for part, panel, title in zip(parts, panels, titles, strict=True):
+        _set_title(part, title, panel["oracle"].iloc[0])
     return figure, parts
+
+
+def _title(row):
+    """The title of a panel, from one of its rows, in lines that fit."""
+    degradation = row["degradation"]
+    frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
+    space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
+    return _in_lines(f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}", row["oracle"])
 
 
 def left_out(row):
@@ -88,8 +99,16 @@ def left_out(row):
 
 def set_title(part, title, oracle):
     """Title a figure or a part of it, tinted if it shows an oracle."""
+    _set_title(part, _in_lines(title, oracle), oracle)
+
+
+def _set_title(part, lines, oracle):
     part.set_facecolor(TINT if oracle else "white")
-    part.suptitle(f"{ORACLE}: {title}" if oracle else title, weight="bold", x=0.01, ha="left", fontsize=10)
+    part.suptitle(lines, weight="bold", x=0.01, ha="left", fontsize=10)
+
+
+def _in_lines(title, oracle):
+    return textwrap.fill(f"{ORACLE}: {title}" if oracle else title, TITLE)
 
 
 def label_ends(axes, ends, space=0.11):
