@@ -13,14 +13,15 @@ from snakemake.logging import LogEvent, logger
 from deepsr.progress import in_minutes
 
 STEP = 0.1
+KNOWN = 0.5  # of the work must be of rules that have finished a job before a time is told
 REPLACED = {LogEvent.JOB_STARTED, LogEvent.JOB_INFO, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
 
 
 class ShortLog(logging.Filter):
     """A filter for Snakemake's logger that drops its messages about single jobs and logs lines of its own.
 
-    jobs: {rule: number of its jobs in this run}; minutes: {rule: the time that it asks a cluster for}, the weight of one of
-    its jobs. Jobs take far less, but about in proportion, which is enough to estimate the time left.
+    jobs: {rule: number of its jobs in this run}; minutes: {rule: the time that it asks a cluster for, or 1}, the weight of
+    one of its jobs.
     """
 
     def __init__(self, jobs, minutes):
@@ -29,7 +30,7 @@ class ShortLog(logging.Filter):
         self.at_work = {}  # {id of a job: its rule, and when it began}
         self.begun, self.finished = set(), Counter()
         self.seconds = defaultdict(float)  # {rule: how long its finished jobs have taken together}
-        self.began, self.told = time.monotonic(), 0.0
+        self.began, self.told_share = time.monotonic(), 0.0
 
     def filter(self, record):
         event = getattr(record, "event", None)
@@ -43,7 +44,7 @@ class ShortLog(logging.Filter):
             rule, began = self.at_work.pop(record.job_id)
             self.finished[rule] += 1
             self.seconds[rule] += time.monotonic() - began
-            if self.share() >= self.told + STEP:
+            if self.share() >= self.told_share + STEP:
                 self.tell()
         return event not in REPLACED and record.msg != "Select jobs to execute..."
 
@@ -65,7 +66,8 @@ class ShortLog(logging.Filter):
     def tell(self, news=""):
         """Log how far the run is."""
         share, elapsed = self.share(), time.monotonic() - self.began
-        left = f", about {in_minutes(elapsed / share - elapsed)} left" if STEP <= share < 1 else ""
-        self.told = share
+        known = self._weight({rule: n for rule, n in self.jobs.items() if self.finished[rule]}) / self._weight(self.jobs)
+        left = f", about {in_minutes(elapsed / share - elapsed)} left" if known >= KNOWN and STEP <= share < 1 else ""
+        self.told_share = share
         now = time.strftime("%H:%M:%S")
         logger.info(f"{now}  {news}{self.finished.total()} of {sum(self.jobs.values())} jobs done{left}")
