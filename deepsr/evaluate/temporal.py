@@ -1,7 +1,7 @@
 """How steady an enlarged video is: metrics of two consecutive frames.
 
 The metrics take four pictures of one shape, uint8 (H, W, 3) BGR: the enlarged frame and its ground truth, and the same two
-of the frame before. A still video scores 0, or 0.2 grey levels by the warping error, since its flow is not quite 0.
+of the frame before. A still video has a tOF of 0. Its warping error is small but not 0, as the estimated flow is not.
 """
 
 import cv2
