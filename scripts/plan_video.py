@@ -8,4 +8,5 @@ with job(snakemake) as log:
     write_plan(plan, snakemake.output.plan)
     log.info("%dx%d, %d frames, %d cuts", plan.width, plan.height, plan.frames, len(plan.cuts))
     if plan.deinterlace:
-        log.info("deinterlaced by libavfilter: bwdif=%s", plan.deinterlace)
+        which = "all frames" if "deint=all" in plan.deinterlace else "frames that say that they are interlaced"
+        log.info("%s are deinterlaced by libavfilter's bwdif=%s", which, plan.deinterlace)
