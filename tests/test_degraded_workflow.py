@@ -2,6 +2,7 @@
 
 import re
 
+import cv2
 from conftest import jobs
 
 SINGLE = {"drafts": {"kind": "bicubic"}}
@@ -56,7 +57,8 @@ def test_given_lr_frames_stay_as_they_are(project):
     for clip in ("harbour", "tower"):
         (folder / clip).mkdir(parents=True)
         for frame in (project.path / "tests/clips" / clip).iterdir():
-            (folder / clip / frame.name).write_bytes(b"")
+            shrunk = cv2.resize(cv2.imread(str(frame)), (122 // 4, 98 // 4))
+            cv2.imwrite(str(folder / clip / frame.name), shrunk)
     tiny = project.config["datasets"]["tiny"]
     tiny["lr"] = "lr"
     project.config["experiments"] = {"one": {**SINGLE, "degradation": ["cv2", CODEC]}}

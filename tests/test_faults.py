@@ -102,7 +102,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(finished, copy_of):
 def sleep_in_jobs(project):
     """Let index_clip run for ever."""
     project.replace(
-        "deepsr/data/frames.py", "def list_members(", "def list_members(*_):\n    __import__('time').sleep(600)\n\n\ndef _("
+        "deepsr/data/frames.py", "def index_images(", "def index_images(*_):\n    __import__('time').sleep(600)\n\n\ndef _("
     )
 
 

@@ -195,7 +195,7 @@ def test_subtitles_of_mp4_are_told_to_have_no_place_in_mkv(tmp_path, caplog):
     subprocess.run(command, check=True, cwd=tmp_path)
     _, enlarged = enlarge(tmp_path / "in.mp4", tmp_path)
     assert "subtitle track 1, of kind mov_text, cannot be put into mkv; ask for an .mp4 file, which keeps it" in caplog.text
-    assert b"Hello" in held(enlarged)[1][0][0].encode()
+    assert any("Hello" in text for text, _ in held(enlarged)[1])
 
 
 def test_what_mp4_cannot_hold_is_told(tmp_path, caplog):
