@@ -533,7 +533,7 @@ def no_network(project):
 
 BAD_FILES = {
     empty_clip: "tower: holds no frames",
-    short_clip: "2 leave no frame to train on in a clip of 2 frames",
+    short_clip: "validation_frames is 2, which leaves no frame to train on in tiny/harbour, which has 2",
     truncated_frame: "tower/03.png: cannot be decoded, the file is truncated or damaged",
     other_size: "tower/03.png: is 122x50 but the clip's first frame is 122x98",
     edit_config("defaults", "patches", "size", value=200): "patches.size: 200 is larger than the frames (120x96)",
