@@ -355,7 +355,8 @@ def test_a_failed_clip_is_missing_from_the_table_and_no_other(project, archives,
     assert (full.loc["val_000", numbers.columns] == numbers.loc["val_000"]).all()
     assert not (project.path / "results/psnr_incomplete.csv").exists()
     # A training that fails takes with it the scores of the training before.
-    project.config["experiments"] = {"single": {"training": {"patches": 10**6}}, "other": {"training": {"epochs": 0}}}
+    (project.path / "damaged.keras").write_bytes(b"no weights")
+    project.config["experiments"] = {"single": {"start": "damaged.keras"}, "other": {"training": {"epochs": 0}}}
     assert "4 of 4" not in run(project, "--keep-going", check=False).stdout
     rows = table(project, "psnr_incomplete").set_index(["experiment", "sequence"])
     assert list(rows.loc["single", "status"]) == ["missing", "missing", "incomplete"]
