@@ -7,6 +7,7 @@ with job(snakemake) as log:
     clip = snakemake.params.clip
     members = list_members(clip["container"], clip.get("prefix", ""), clip.get("frames"))
     index = index_images(clip["container"], members)
+    # A network that has learned from some of a clip's frames knows the clip: it is recognised by all of them.
     everything = list_members(clip["container"], clip.get("prefix", ""))
     if len(everything) > len(members):
         index["whole_sha256"] = index_images(clip["container"], everything)["sha256"]

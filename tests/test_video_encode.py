@@ -188,6 +188,21 @@ def test_chapters_of_a_source_that_begins_late_begin_at_its_first_frame(tmp_path
         assert len(decode(enlarged)) == 25
 
 
+def test_extras_that_the_file_does_not_take_are_told(tmp_path, monkeypatch):
+    """A header that cannot be written, here for a chapter before 0, is no damaged packet."""
+
+    def early_chapter(origin, target, start):
+        times = {"id": 1, "start": -500, "end": 500, "time_base": Fraction(1, 1000)}
+        target.set_chapters([times | {"metadata": {"title": "Early"}}])
+
+    monkeypatch.setattr("deepsr.video.join.copy_extras", early_chapter)
+    source = write(tmp_path / "in.mkv", scene(5))
+    with pytest.raises(
+        InputError, match="in.mkv: what it holds beside its pictures cannot be put into matroska .*; ask for"
+    ):
+        enlarge(source, tmp_path, ending="mkv")
+
+
 def test_subtitles_of_mp4_are_told_to_have_no_place_in_mkv(tmp_path, caplog):
     write(tmp_path / "plain.mp4", scene(25))
     (tmp_path / "s.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nHello\n")

@@ -126,34 +126,10 @@ def test_the_time_of_a_frame_is_that_of_the_busiest(tmp_path, monkeypatch, frame
 @pytest.mark.parametrize(
     "frames, seconds, parts, cpus, text",
     [
-        (
-            1000,
-            0.05,
-            8,
-            2,
-            "1000 frames will take about 50 s on this machine (--cores 2)",
-        ),
-        (
-            1000,
-            0.6,
-            8,
-            8,
-            "1000 frames will take about 2 min on this machine (--cores 8)",
-        ),
-        (
-            90_000,
-            2,
-            8,
-            64,
-            "90000 frames will take about 6 h 15 min on this machine (--cores 16)",
-        ),
-        (
-            90_000,
-            2,
-            1,
-            64,
-            "90000 frames will take about 50 h 0 min on this machine (--cores 2)",
-        ),
+        (1000, 0.05, 8, 2, "1000 frames will take about 50 s on this machine (--cores 2)"),
+        (1000, 0.6, 8, 8, "1000 frames will take about 2 min on this machine (--cores 8)"),
+        (90_000, 2, 8, 64, "90000 frames will take about 6 h 15 min on this machine (--cores 16)"),
+        (90_000, 2, 1, 64, "90000 frames will take about 50 h 0 min on this machine (--cores 2)"),
         (3, 0.01, 8, 1, "3 frames will take about 1 s on this machine (--cores 2)"),
     ],
 )

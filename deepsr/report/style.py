@@ -74,21 +74,21 @@ def panel_figure(panels, heights):
 
     heights: of the parts in inches, if their titles have one line; longer titles add to them.
     """
-    titles = [_title(panel.iloc[0]) for panel in panels]
-    heights = [height + 0.17 * title.count("\n") for height, title in zip(heights, titles, strict=True)]
+    titles = [(_title(panel.iloc[0]), panel["oracle"].iloc[0]) for panel in panels]
+    heights = [height + 0.17 * _in_lines(*title).count("\n") for height, title in zip(heights, titles, strict=True)]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     parts = np.atleast_1d(figure.subfigures(len(panels), 1, height_ratios=heights))
-    for part, panel, title in zip(parts, panels, titles, strict=True):
-        _set_title(part, title, panel["oracle"].iloc[0])
+    for part, title in zip(parts, titles, strict=True):
+        set_title(part, *title)
     return figure, parts
 
 
 def _title(row):
-    """The title of a panel, from one of its rows, in lines that fit."""
+    """The title of a panel, from one of its rows."""
     degradation = row["degradation"]
     frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
     space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
-    return _in_lines(f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}", row["oracle"])
+    return f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}"
 
 
 def left_out(row):
@@ -99,15 +99,12 @@ def left_out(row):
 
 def set_title(part, title, oracle):
     """Title a figure or a part of it, tinted if it shows an oracle."""
-    _set_title(part, _in_lines(title, oracle), oracle)
-
-
-def _set_title(part, lines, oracle):
     part.set_facecolor(TINT if oracle else "white")
-    part.suptitle(lines, weight="bold", x=0.01, ha="left", fontsize=10)
+    part.suptitle(_in_lines(title, oracle), weight="bold", x=0.01, ha="left", fontsize=10)
 
 
 def _in_lines(title, oracle):
+    """A title in lines that fit into a figure, which says so if it shows an oracle."""
     return textwrap.fill(f"{ORACLE}: {title}" if oracle else title, TITLE)
 
 

@@ -72,7 +72,10 @@ def _write(source, plan, parts, file, kind):
         try:
             target.start_encoding()
         except FFmpegError as error:
-            raise InputError(f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}).") from error
+            raise InputError(
+                f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}); ask for an mp4 file "
+                "instead of an mkv file, or the other way round."
+            ) from error
         lost = 0
         # The packets are handed over in order of time, since the muxer holds them back until it has some of every stream. So
         # it may report a packet's error when it takes a later one, which is written nevertheless (seen with E-AC-3 sound).
