@@ -69,7 +69,10 @@ def named(picture, name, at_right=False):
     height, width = picture.shape[:2]
     size, thickness = height / 900, max(1, height // 600)
     (across, down), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
-    place = (width - across - down if at_right else down, height - down)
-    for grey, stroke in ((16, thickness + 2), (235, thickness)):
-        cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, stroke, cv2.LINE_AA)
+    x, y = (width - across - down if at_right else down, height - down)
+    edge = max(1, height // 400)
+    # Bright over four dark ones that are shifted: bolder letters in their place would stand further apart.
+    for right, below, grey in ((-edge, 0, 16), (edge, 0, 16), (0, -edge, 16), (0, edge, 16), (0, 0, 235)):
+        place = x + right, y + below
+        cv2.putText(picture, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, thickness, cv2.LINE_AA)
     return picture
