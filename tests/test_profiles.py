@@ -67,10 +67,8 @@ def test_groups_are_of_rules_that_exist(project):
 @pytest.mark.slow
 def test_groups_spare_submissions(project):
     clips = [f"clip{i:02}" for i in range(60)]
-    frame = next((project.path / "tests/clips/harbour").iterdir())
     for clip in clips:
-        (project.path / "clips" / clip).mkdir(parents=True)
-        shutil.copy(frame, project.path / "clips" / clip)
+        shutil.copytree(project.path / "tests/clips/harbour", project.path / "clips" / clip)
     project.config["datasets"]["tiny"] = {"source": "folder", "path": "clips", "train": clips[:50], "test": clips[50:]}
     plan = project.run("-n", "results/psnr.csv", "--workflow-profile", "profiles/slurm").stdout
     groups = re.findall(r"Group job (\w+)", plan)
