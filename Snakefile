@@ -3,16 +3,16 @@
 #   clips -> frames -> patches -> drafts (npz) -> train -> evaluate (per clip) -> results/psnr.csv -> figures
 #
 # Read rules/ in the order of the includes. README.md says how to run it.
+import sys
 from importlib.util import find_spec
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.12.0")  # the oldest that the tests run with (.ci/run)
 if find_spec("deepsr") is None:
-    raise WorkflowError(
-        "The rules import the Python package deepsr/, which must lie beside the Snakefile: clone the repository, and name the "
-        "clone's Snakefile. A module straight from github() has the rules only."
+    sys.exit(
+        "Error: the rules import the Python package deepsr/, which must lie beside the Snakefile: clone the repository, and "
+        "name the clone's Snakefile. A module straight from github() has the rules only."
     )
 
 

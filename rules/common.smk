@@ -10,8 +10,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 import deepsr
 from deepsr import settings
 from deepsr.fingerprint import fingerprint
@@ -33,9 +31,9 @@ def checked(function, *args):
     try:
         return function(*args)
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(f"Error: {error}")
     except OSError as error:
-        raise WorkflowError(f"{error.filename}: cannot be read ({error.strerror}); make it readable.") from None
+        sys.exit(f"Error: {error.filename}: cannot be read ({error.strerror}); make it readable.")
 
 
 ROOT = Path(deepsr.__file__).parents[1]  # of the workflow's own files; the data and results of a run may lie elsewhere
@@ -73,7 +71,7 @@ def evaluation_of(experiment, dataset):
 for name, experiment in EXPERIMENTS.items():
     checked(check_clips, name, EXPERIMENTS, DATASETS)
     for dataset in experiment["score"]:
-        checked(check_scored, name, DATASETS[dataset], evaluation_of(experiment, dataset)["skip_frames"])
+        checked(check_scored, name, DATASETS[dataset], evaluation_of(experiment, dataset))
 for name, experiment in TRAINED.items():
     checked(check_trained, name, experiment, DATASETS)
 
@@ -253,6 +251,9 @@ def row_of(run, dataset, clip):
     name = experiment_name(run)
     experiment = EXPERIMENTS[name]
     degradation = chains.text(degraded_chain(experiment, dataset, clip, "test"))
+    if DATASETS[dataset].has_lr:
+        kind = DATASETS[dataset].lr_kind
+        degradation = f"given as {kind} ({degradation})" if kind else f"given ({degradation})"
     return {
         "experiment": name,
         "run": run,
@@ -262,7 +263,7 @@ def row_of(run, dataset, clip):
         "drafts": label(experiment["drafts"]),
         "train": experiment["trained_on"] if experiment["model"] else " + ".join(experiment["train"]),
         "evaluation": evaluation_of(experiment, dataset),
-        "degradation": f"given ({degradation})" if DATASETS[dataset].has_lr else degradation,
+        "degradation": degradation,
     }
 
 

@@ -184,6 +184,7 @@ def test_a_benchmark_is_found_in_both_layouts(tmp_path, hr):
     }
     assert two.location("009")["container"] == f"{tmp_path}/two/udm10/009/{hr}"
     assert two.user_paths("009")[1] == f"{tmp_path}/two/udm10/009/blur4" and two.has_lr
+    assert (one.lr_kind, two.lr_kind) == ("BI", "BD")
     plain = benchmark(tmp_path / "two", "udm10")
     assert plain.location("009") == {"container": f"{tmp_path}/two/udm10/009/{hr}"} and plain.absent is None
     assert plain.origin("009") == two.origin("009") != plain.origin("010")

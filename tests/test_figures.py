@@ -421,6 +421,18 @@ def test_nothing_published_stands_beside_another_protocol(read, changed):
     assert "published" not in joined(bars.plot_metric(panel.assign(**changed), "psnr", PUBLISHED))
 
 
+def test_published_scores_stand_beside_given_frames_that_are_known_to_be_made_alike(read):
+    panel = read([row("deepsr", "calendar", 25.0, **VID4)])
+    methods = {
+        degradation: set(comparable(PUBLISHED, panel.assign(degradation=degradation))["method"])
+        for degradation in ("bicubic", "given as BI (bicubic)", "blur", "given as BD (blur)", "given as BD (bicubic)")
+    }
+    assert "VESPCN" in methods["bicubic"] and "FRVSR" not in methods["bicubic"]
+    assert methods["given as BI (bicubic)"] == methods["bicubic"]
+    assert "FRVSR" in methods["blur"] and "VESPCN" not in methods["blur"]
+    assert methods["given as BD (blur)"] == methods["given as BD (bicubic)"] == methods["blur"]
+
+
 def test_a_published_score_of_the_first_frames_stands_beside_a_data_set_of_such(read):
     """As in config/benchmarks.yaml: 31 frames of each of the four clips, without two at each end."""
     whole = read([row("deepsr", "calendar", 25.0, **VID4)])

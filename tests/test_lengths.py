@@ -1,4 +1,6 @@
-"""What planning can tell of the lengths of clips."""
+"""What planning can tell of the length and size of clips."""
+
+from pathlib import Path
 
 import pytest
 from test_datasets import clips, folder
@@ -24,11 +26,18 @@ def test_the_length_of_a_clip(tmp_path, monkeypatch):
 
 def test_a_clip_whose_frames_are_all_left_out_is_refused(tmp_path):
     data = folder(clips(tmp_path, long=9, short=4))
-    check_scored("mine", data, 1)
+    check_scored("mine", data, {"skip_frames": 1, "border": 0})
     with pytest.raises(
         InputError, match="experiments.mine: evaluation.skip_frames leaves out 2 frames .* mine/short, .* 4;"
     ):
-        check_scored("mine", data, 2)
+        check_scored("mine", data, {"skip_frames": 2, "border": 0})
+
+
+def test_a_border_that_leaves_no_pixel_is_refused():
+    data = folder(Path(__file__).parent / "clips", test=["tower"])
+    check_scored("mine", data, {"skip_frames": 0, "border": 48})
+    with pytest.raises(InputError, match="border, 49 pixels .* leaves nothing of mine/tower, .* 122x98;"):
+        check_scored("mine", data, {"skip_frames": 0, "border": 49})
 
 
 def test_a_clip_without_a_frame_to_train_on_is_refused(tmp_path):

@@ -78,12 +78,12 @@ def test_a_video_and_a_network_that_cannot_be_used_are_refused_while_planning(pr
     (project.path / "videos/holiday").symlink_to(project.path / "tests/clips/tower")
     project.config["videos"] = {"experiments": ["foreign.onnx"]}
     done = project.run("results/videos/holiday_x4.mp4", "-n", check=False)
-    assert done.returncode and re.search("there is no .*drafts/ghost.py", done.stdout)
-    assert "Traceback (most" not in done.stdout
+    assert done.returncode and re.search("^Error: .*there is no .*drafts/ghost.py", done.stdout, re.M)
+    assert "Traceback" not in done.stdout
     project.config["videos"] = {"folder": 300 * "a"}
     done = project.run("results/videos/holiday_x4.mp4", "-n", check=False)
-    assert done.returncode and "a: cannot be read (File name too long)" in done.stdout
-    assert "Traceback (most" not in done.stdout
+    assert done.returncode and re.search("^Error: a+: cannot be read .File name too long", done.stdout, re.M)
+    assert "Traceback" not in done.stdout
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_archives_are_fetched_once_and_read_in_place(whole, archives):
     # The official frames of this test are our own: what is computed from them without a network is the same.
     ours, official = scores.loc[("single", "val_001")], scores.loc[("given", "val_001")]
     assert ours["psnr_bicubic"] == official["psnr_bicubic"]
-    assert (ours["degradation"], official["degradation"]) == ("bicubic", "given (bicubic)")
+    assert (ours["degradation"], official["degradation"]) == ("bicubic", "given as BI (bicubic)")
 
 
 @pytest.mark.slow

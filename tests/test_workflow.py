@@ -488,8 +488,9 @@ def test_starting_from_another_experiment(finished, copy_of):
 def test_bad_config_is_one_sentence(project, edit, words):
     edit(project)
     done = project.run("-n", check=False)
-    assert done.returncode
-    assert words in done.stdout
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("Error: ") and words in last, done.stdout
     assert "Traceback" not in done.stdout
 
 

@@ -6,4 +6,6 @@ SETS = {  # name in the config: names of the set's folder, in small letters
     "udm10": ("udm10",),
     "reds4": ("reds4",),
 }
+# Of LR frames: the names of their folders, and how papers call the way in which the frames were made.
+LR_FOLDERS = {"bix4": "BI", "bicubic": "BI", "sharp_bicubic": "BI", "bdx4": "BD", "blur4": "BD"}
 HR_FOLDERS = ("gt", "truth", "original", "hr")  # of the ground truth, in small letters

@@ -103,8 +103,16 @@ class Benchmark(Folder):
         folders = [path for path in (place or self._root).iterdir() if path.is_dir() and not path.name.startswith(".")]
         return sorted((path.name for path in folders if place or _subfolder(path, benchmarks.HR_FOLDERS)), key=natural_key)
 
+    @property
+    def lr_kind(self):
+        return benchmarks.LR_FOLDERS.get(self._lr_folder)
+
+    @property
+    def _lr_folder(self):
+        return self.keys.get("lr", "").lower().strip("/")
+
     def location(self, clip):
-        lr = self._folder(clip, [self.keys["lr"].lower().strip("/")]) if self.has_lr else None
+        lr = self._folder(clip, [self._lr_folder]) if self.has_lr else None
         return self._location(self._folder(clip, benchmarks.HR_FOLDERS), lr)
 
     def _folder(self, clip, names):
@@ -123,6 +131,7 @@ class Reds(DataSet):
     """REDS (deepsr.data.reds). Clips are called train_000 or val_000, since both archives number theirs from 000."""
 
     allowed = ("path", "lr", "split", "fetch", "archives")
+    lr_kind = "BI"  # the official frames are bicubic ones
 
     def __init__(self, name, keys):
         super().__init__(name, keys)

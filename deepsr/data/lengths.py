@@ -1,19 +1,30 @@
-"""That clips are long enough for what is asked of them, which planning can tell of most clips."""
+"""Refuses clips that are too short or too small for what is asked of them, as far as planning can tell."""
 
+import os
+from pathlib import Path
+
+from deepsr.data.frames import image_size, list_images
 from deepsr.errors import InputError
 
 
-def check_scored(name, dataset, skipped):
-    """Refuse an experiment that leaves out all frames of a clip that it is scored on. Raises InputError.
+def check_scored(name, dataset, evaluation):
+    """Refuse an experiment that leaves out all frames, or all pixels, of a clip that it is scored on. Raises InputError.
 
-    name: of the experiment; dataset: DataSet; skipped: frames at each end of a clip that are not scored.
+    name: of the experiment; dataset: DataSet; evaluation: settings, of which skip_frames and border are used.
     """
+    skipped, border = evaluation["skip_frames"], evaluation["border"]
     for clip in dataset.test:
         frames = dataset.length(clip)
         if frames is not None and frames <= 2 * skipped:
             raise InputError(
                 f"config: experiments.{name}: evaluation.skip_frames leaves out {skipped} frames at each end of "
                 f"{dataset.name}/{clip}, which has {frames}; leave out fewer, or take the clip out of the test list."
+            )
+        size = _size(dataset, clip) if border else None
+        if size and 2 * border >= min(size):
+            raise InputError(
+                f"config: experiments.{name}: evaluation.border, {border} pixels at each side, leaves nothing of "
+                f"{dataset.name}/{clip}, whose frames have {size[1]}x{size[0]}; make it smaller."
             )
 
 
@@ -41,3 +52,9 @@ def check_trained(name, experiment, datasets):
             f"config: experiments.{name}.training.patches: {wanted} are asked for, but the training clips give {patches}; "
             "ask for fewer, or cut more patches per frame."
         )
+
+
+def _size(dataset, clip):
+    """Height and width of a clip's first frame, or None if the frames are not in a folder."""
+    folder = dataset.location(clip)["container"]
+    return image_size(Path(folder, list_images(folder)[0])) if os.path.isdir(folder) else None

@@ -19,13 +19,15 @@ def comparable(published, panel):
     """The published scores that stand beside a panel (deepsr.report.style.panels): same data set, scale and protocol.
 
     vid4_sofvsr is vid4, too: a data set's name may go on after an underscore. The clips together must have as many scored
-    frames, so that nothing stands beside a part of a set. Nor does it beside given frames (REDS' own, for instance),
-    since nothing here tells how they were made, and nothing beside an oracle.
+    frames, so that nothing stands beside a part of a set. Given LR frames must be known to be BI or BD, and nothing
+    stands beside an oracle.
     """
     row = panel.iloc[0]
     if row["oracle"]:
         return published[:0]
-    same = published["degradation"].map(DEGRADATIONS) == row["degradation"]
+    frames = row["degradation"]
+    kinds = [kind for kind, name in DEGRADATIONS.items() if frames == name or frames.startswith(f"given as {kind} ")]
+    same = published["degradation"].isin(kinds)
     same &= published["dataset"] == row["dataset"].split("_")[0]
     same &= published["frames"] == panel.loc[panel["mean"], "frames"].iloc[0]
     for key in ("scale", "color_space", "border", "skip_frames"):
