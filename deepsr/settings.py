@@ -32,7 +32,8 @@ def load_yaml(path):
             values = yaml.load(file, _Loader)
         json.dumps(values, default=str)  # refuses a mapping within itself
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); correct the path, or save the file as UTF-8.") from error
+        reason = getattr(error, "strerror", error)
+        raise InputError(f"{path}: cannot be read ({reason}); correct the path, or save the file as UTF-8.") from error
     except (TypeError, ValueError) as error:  # a date that is none, for example
         raise InputError(f"{path}: a value cannot be read ({error}); correct it.") from error
     except yaml.YAMLError as error:
