@@ -5,8 +5,10 @@ does not grow with the number of jobs.
 """
 
 import logging
+import re
 import time
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from snakemake.logging import LogEvent, logger
 
@@ -27,7 +29,7 @@ class ShortLog(logging.Filter):
     def __init__(self, jobs, minutes):
         super().__init__()
         self.jobs, self.minutes = jobs, minutes
-        self.at_work = {}  # {id of a job: its rule, and when it began}
+        self.at_work = {}  # {id of a job: its rule, when it began, and the paths of its logs}
         self.begun, self.finished = set(), Counter()
         self.seconds = defaultdict(float)  # {rule: how long its finished jobs have taken together}
         self.began, self.told_share = time.monotonic(), 0.0
@@ -39,9 +41,9 @@ class ShortLog(logging.Filter):
             if rule not in self.begun and rule != "all":
                 self.tell(f"{rule} begins, {self.jobs[rule]} in all; ")
             self.begun.add(rule)
-            self.at_work[record.jobid] = rule, time.monotonic()
+            self.at_work[record.jobid] = rule, time.monotonic(), record.log
         elif event == LogEvent.JOB_FINISHED and record.job_id in self.at_work:
-            rule, began = self.at_work.pop(record.job_id)
+            rule, began, _ = self.at_work.pop(record.job_id)
             self.finished[rule] += 1
             self.seconds[rule] += time.monotonic() - began
             if self.share() >= self.told_share + STEP:
@@ -51,13 +53,16 @@ class ShortLog(logging.Filter):
     def share(self):
         """How much of the work is done, from 0 to 1.
 
-        Jobs at work count in part, if finished jobs of their rule tell how long such a job takes.
+        Jobs at work count in part, if their logs or finished jobs of their rule tell how long such a job takes.
         """
         done = Counter(self.finished)
-        for rule, began in self.at_work.values():
-            if self.finished[rule]:
+        for rule, began, logs in self.at_work.values():
+            elapsed = time.monotonic() - began
+            if left := seconds_left(logs):
+                done[rule] += elapsed / (elapsed + left)
+            elif self.finished[rule]:
                 usual = self.seconds[rule] / self.finished[rule]
-                done[rule] += min(1, (time.monotonic() - began) / max(usual, 1e-9))
+                done[rule] += min(1, elapsed / max(usual, 1e-9))
         return self._weight(done) / self._weight(self.jobs)
 
     def _weight(self, jobs):
@@ -67,7 +72,19 @@ class ShortLog(logging.Filter):
         """Log how far the run is."""
         share, elapsed = self.share(), time.monotonic() - self.began
         known = self._weight({rule: n for rule, n in self.jobs.items() if self.finished[rule]}) / self._weight(self.jobs)
-        left = f", about {in_minutes(elapsed / share - elapsed)} left" if known >= KNOWN and STEP <= share < 1 else ""
+        left = ""
+        if known >= KNOWN and STEP <= share < 1:
+            longest = max((seconds_left(logs) for *_, logs in self.at_work.values()), default=0)
+            left = f", about {in_minutes(max(elapsed / share - elapsed, longest))} left"
         self.told_share = share
         now = time.strftime("%H:%M:%S")
         logger.info(f"{now}  {news}{self.finished.total()} of {sum(self.jobs.values())} jobs done{left}")
+
+
+def seconds_left(logs):
+    """The time left of a job, in seconds, as its progress in one of its logs (deepsr.progress) told it last, or 0."""
+    for path in map(Path, logs):
+        told = re.findall(r"<(\d+:[\d:]+),", path.read_text(errors="replace")[-500:]) if path.is_file() else []
+        if told:
+            return sum(int(number) * 60**i for i, number in enumerate(reversed(told[-1].split(":"))))
+    return 0

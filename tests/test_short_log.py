@@ -2,10 +2,13 @@
 
 import logging
 import sys
+import time
 
 import pytest
 from conftest import ROOT
 from snakemake.logging import LogEvent
+
+from deepsr import progress
 
 sys.path.insert(0, str(ROOT / "rules"))
 import short_log
@@ -25,8 +28,8 @@ def told(monkeypatch):
     return lines
 
 
-def begin(log, number, rule):
-    assert not log.filter(event(LogEvent.JOB_INFO, jobid=number, rule_name=rule))
+def begin(log, number, rule, logs=()):
+    assert not log.filter(event(LogEvent.JOB_INFO, jobid=number, rule_name=rule, log=list(logs)))
 
 
 def finish(log, number):
@@ -74,6 +77,30 @@ def test_jobs_at_work_beside_each_other_count_for_as_long_as_they_have_worked(to
     told.minute = 6
     finish(log, 4)
     assert told[2:] == ["12:00:00  5 of 9 jobs done, about 4 min left"]  # 6 minutes for 5 of 8
+
+
+def test_a_job_that_tells_its_own_time_left_is_believed(told, tmp_path, monkeypatch):
+    """One training took a minute; the other is a quarter done after another minute, by its log."""
+    log = short_log.ShortLog({"train": 2, "all": 1}, {"train": 1, "all": 0})
+    begin(log, 0, "train")
+    begin(log, 1, "train", [tmp_path / "train.log"])
+    told.minute = 1
+    finish(log, 0)  # the log is not there yet
+    monkeypatch.setattr(progress, "LOG_EVERY", 0)
+    monkeypatch.setattr(progress.log, "info", lambda line: (tmp_path / "train.log").write_text(f"12:00:00 {line}\n"))
+    now = time.time()
+    monkeypatch.setattr("tqdm.std.time", lambda: now)
+    with progress.progress(total=4, desc="train", unit="step") as bar:
+        now += 120
+        bar.update(1)
+        bar.refresh()
+        told.minute = 2
+        log.tell()
+    assert "06:00" in (tmp_path / "train.log").read_text()
+    assert told[1:] == [
+        "12:00:00  1 of 3 jobs done",  # as if the other were as long, and about to end
+        "12:00:00  1 of 3 jobs done, about 6 min left",
+    ]
 
 
 def test_the_number_of_lines_does_not_grow_with_the_number_of_jobs(told):
