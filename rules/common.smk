@@ -72,6 +72,9 @@ for name, experiment in EXPERIMENTS.items():
     checked(check_clips, name, EXPERIMENTS, DATASETS)
     for dataset in experiment["score"]:
         checked(check_scored, name, DATASETS[dataset], evaluation_of(experiment, dataset))
+    for dataset in [*experiment["train"], *experiment["score"]]:
+        first = chains.shrinking(experiment["degradation"])
+        checked(DATASETS[dataset].check_degradation, first, f"experiments.{name}.degradation")
 for name, experiment in TRAINED.items():
     checked(check_trained, name, experiment, DATASETS)
 

@@ -23,7 +23,7 @@ SIGMAS = {  # {experiment: standard deviation in pixels} of those whose only dra
     for name, experiment in EXPERIMENTS.items()
     if len(experiment["drafts"].get("sigmas", [])) == 1
 }
-TEMPORAL = any(experiment["evaluation"]["temporal"] for experiment in EXPERIMENTS.values())
+TEMPORAL = any(row["evaluation"]["temporal"] for row in ROWS)
 CHART_NAMES = [name for name, metric in METRICS.items() if TEMPORAL or not metric.temporal] + ["gain", "frames"]
 # A curve needs three points: an experiment on three degradations, or three oracles with one Gaussian each.
 DEGRADATIONS = {name: {row["degradation"] for row in ROWS if row["experiment"] == name} for name in EXPERIMENTS}
@@ -45,6 +45,7 @@ FIGURES = [
 # The scripts that decide the numbers of the table.
 NUMBERS = ["extract_frames", "index_clip", "degrade_clip", "choose_patches", "make_drafts"]
 NUMBERS += ["train_network", "export_network", "evaluate_clip", "collect_psnr"]
+MODELS = {name: experiment["model"] for name, experiment in EXPERIMENTS.items() if experiment["model"]}
 NAMED = sorted({module for experiment in EXPERIMENTS.values() for module in named_modules(experiment).values()})
 REPORT = ["results/report.html", "results/provenance.json", "results/benchmarks.csv"]
 
@@ -133,6 +134,7 @@ rule plot_flicker:
         "../envs/deepsr.yaml"
     params:
         oracle=lambda wildcards: {name: is_oracle(EXPERIMENTS[name]["drafts"]) for name in scored_on(wildcards)},
+        degradation=lambda wildcards: [row_of(name, *wildcards)["degradation"] for name in scored_on(wildcards)],
         dpi=config["figures"]["dpi"],
         code=code("plot_flicker"),
     script:
@@ -145,6 +147,7 @@ rule write_provenance:
         table="results/psnr.csv",
         indexes=[f"results/clips/{dataset}/{clip}.json" for dataset, clip in USED],
         summaries=expand("results/experiments/{experiment}/summary.json", experiment=TRAINED),
+        models=list(MODELS.values()),
     output:
         provenance="results/provenance.json",
     log:
@@ -154,6 +157,7 @@ rule write_provenance:
         "../envs/deepsr.yaml"
     params:
         trained=list(TRAINED),
+        models=MODELS,
         clips=USED,
         config={key: config[key] for key in ("seed", "gpus", "datasets", "experiments")},
         numbers={script: code(script, *NAMED) for script in NUMBERS},

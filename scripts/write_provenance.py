@@ -22,6 +22,7 @@ with job(snakemake):
         "code": snakemake.params.numbers,
         "clips": clips,
         "networks": {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in summaries},
+        "models": {name: {"file": path, "sha256": sha256(path)} for name, path in snakemake.params.models.items()},
         "config": snakemake.params.config,
     }
     write_file(snakemake.output.provenance, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

@@ -190,21 +190,41 @@ def test_a_benchmark_is_found_in_both_layouts(tmp_path, hr):
     assert plain.origin("009") == two.origin("009") != plain.origin("010")
 
 
+@pytest.mark.parametrize(
+    "lr, degradation, right", [("BIx4", "blur", "bicubic"), ("BDx4", "bicubic", "blur"), ("BDx4", "cv2", "blur")]
+)
+def test_frames_whose_pixels_lie_elsewhere_are_refused(tmp_path, lr, degradation, right):
+    data = benchmark(tmp_path, lr=lr)
+    data.check_degradation(right, "experiments.a.degradation")
+    sentence = f"experiments.a.degradation is {degradation}, but the LR frames of datasets.set .* set it to {right},"
+    with pytest.raises(InputError, match=sentence):
+        data.check_degradation(degradation, "experiments.a.degradation")
+    for free in (benchmark(tmp_path, lr="mine"), benchmark(tmp_path), folder(tmp_path, lr=str(tmp_path))):
+        free.check_degradation(degradation, "experiments.a.degradation")
+
+
+def test_a_benchmark_without_clips_says_where_they_are_looked_for(tmp_path):
+    clips(tmp_path / "Vid4/ground_truth", city=2)
+    with pytest.raises(InputError, match="Vid4 holds no clips; .* folders called gt, truth, original, hr"):
+        _ = benchmark(tmp_path).test
+
+
 def test_a_benchmark_that_is_not_there_says_so(tmp_path):
     (tmp_path / "Vid4").mkdir()
     for path, name in [(tmp_path / "nowhere", "vid4"), (tmp_path, "spmcs")]:
         data = benchmark(path, name)
-        assert data.absent.startswith(f"datasets.set is left out, since {path} has no folder {name}")
+        missing = f"{path} has no folder {name}" if path.is_dir() else f"there is no folder {path}"
+        assert data.absent == f"datasets.set is left out, since {missing}{' or spmc' if name == 'spmcs' else ''}."
         with pytest.raises(InputError, match="datasets.set is left out"):
             _ = data.test
-    assert benchmark(tmp_path).absent is None and benchmark(tmp_path).test == []
+    assert benchmark(tmp_path).absent is None
 
 
 @pytest.mark.parametrize("keys", [{"lr": "BDx4"}, {"lr": "GT2"}])
 def test_lr_frames_of_a_benchmark_that_are_not_there(tmp_path, keys):
     clips(tmp_path / "vid4/GT", city=2)
     clips(tmp_path / "vid4/BIx4", city=2)
-    with pytest.raises(InputError, match=f"datasets.set: .*vid4 has neither {keys['lr'].lower()}/city nor city/"):
+    with pytest.raises(InputError, match=f"datasets.set.lr: .*vid4 has neither {keys['lr']}/city nor city/"):
         _ = benchmark(tmp_path, **keys).test
 
 

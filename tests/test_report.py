@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from test_figures import row
 
-from deepsr.evaluate.metrics import METRICS, Metric
+from deepsr.evaluate.metrics import COLOR_SPACES, METRICS, Metric
 from deepsr.evaluate.table import read_psnr, with_means
 from deepsr.files import sha256
 from deepsr.report import page as report
@@ -77,6 +77,7 @@ def page(tmp_path_factory):
                 "kept_step": 50,
             }
         },
+        "models": {"shipped": {"file": "models/fast_x4.onnx", "sha256": "12" * 32}},
         "config": {"seed": 17, "experiments": {"deepsr": {"path": NASTY}}},
     }
     used = pd.DataFrame(
@@ -274,9 +275,11 @@ def test_every_clip_is_shown_at_its_best_and_worst(browser):
 def test_the_two_best_experiments_are_compared(browser):
     """single gains 5.125 dB on the mean, deepsr 0.375."""
     sentences = [part.text for part in browser.find_elements(By.TAG_NAME, "p")]
-    expected = "On demo, single is better than the next, deepsr, by 4.75 dB on the same frames; 2 clips are too few"
+    on = "On demo, x4, bicubic degradation, single"
+    expected = f"{on} is better than the next, deepsr, by 4.75 dB on the same frames; 2 clips are too few"
     assert [text for text in sentences if text.startswith(expected)]
     assert not [text for text in sentences if "article is better" in text]
+    assert [text for text in sentences if text.startswith(f"{on} gains most of the experiments")]
 
 
 def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
@@ -287,9 +290,10 @@ def test_what_is_not_for_the_first_look_is_behind_a_heading(browser):
         heading.click()
         assert figure.is_displayed()
     rows = [row.text for row in browser.find_elements(By.TAG_NAME, "tr")]
-    assert any(text.startswith("BasicVSR vid4 x4, BI y_matlab 27.24 0.8251 6.3M Vimeo-90K Chan et al.") for text in rows)
-    left_out = "y_matlab, border 10 cut off, 2 frames at each end left out"
-    assert any(text.startswith(f"SOF-VSR vid4 x4, BI {left_out} 26.00 0.7720") for text in rows)
+    y = COLOR_SPACES["y_matlab"]
+    assert any(text.startswith(f"BasicVSR vid4 x4, BI {y} 171 27.24 0.8251 6.3M Vimeo-90K Chan et al.") for text in rows)
+    left_out = f"{y}, border 10 cut off, 2 frames at each end left out"
+    assert any(text.startswith(f"SOF-VSR vid4 x4, BI {left_out} 108 26.00 0.772 ") for text in rows)
     assert "deepsr 0.750 0.250 0.500 229,233 300x200" in rows
 
 
@@ -297,6 +301,7 @@ def test_what_was_run_is_told(browser):
     run, cost = (browser.find_element(By.ID, name).text for name in ("run", "cost"))
     assert "cd" * 20 + ", with changes that are not committed" in run
     assert "260,979" in run
+    assert f"shipped models/fast_x4.onnx {'12' * 32}" in run
     assert "ef" * 32 in run
     assert "seed: 17" in run
     assert "The jobs took 8 min 50 s in all" in cost  # 521 + 9 + 0.5 s
@@ -315,9 +320,10 @@ def test_the_printed_page_hides_what_cannot_be_pressed(browser):
 
 
 def test_infinite_and_missing_numbers_have_a_place_in_the_order():
-    flat = {**row("a", "flat", np.inf, np.inf), "gain": np.nan, "mean": True}
-    mean, cells = report._cells(flat, report.columns(flat))
-    shown = dict(zip(report.columns(flat), cells, strict=True))
+    flat = {**row("a", "flat", np.inf, np.inf), "gain": np.nan, "mean": True, "scored_as": "Y"}
+    columns = report.columns(pd.DataFrame([flat]))
+    mean, cells = report._cells(flat, columns)
+    shown = dict(zip(columns, cells, strict=True))
     assert mean is True
     assert shown["psnr_deepsr"] == ("∞", "Infinity")
     assert shown["gain"] == ("–", "")
@@ -326,10 +332,26 @@ def test_infinite_and_missing_numbers_have_a_place_in_the_order():
 
 def test_any_metric_has_columns(monkeypatch):
     monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "", ".3f", "lower"))
-    found = report.columns({**row("a", "city", 27.0), "mae_deepsr": 1.0})
+    table = pd.DataFrame([{**row("a", "city", 27.0), "mae_deepsr": 1.0}])
+    found = report.columns(table)
     assert found["mae_deepsr"] == ("MAE DeepSR", ".3f") and "mae_lanczos" not in found
     assert list(found)[2:8] == ["gain", *(f"{m}_{x}" for m, x in [
         ("psnr", "bicubic"), ("psnr", "deepsr"), ("psnr", "lanczos"), ("ssim", "bicubic"), ("ssim", "deepsr")])]  # fmt: skip
+
+
+def test_with_several_data_sets_theirs_is_the_second_column():
+    one = pd.DataFrame([row("a", "city", 27.0)])
+    assert list(report.columns(one))[:3] == ["experiment", "sequence", "gain"]
+    several = report.columns(pd.concat([one, one.assign(dataset="reds")]))
+    assert list(several)[:4] == ["experiment", "dataset", "sequence", "gain"] and list(several)[-1] == "scored_as"
+
+
+def test_the_best_is_told_of_each_panel():
+    """An experiment on blurred frames is not better than one on bicubic frames of the same clips, nor worse."""
+    rows = [row("bi", "city", 27.0), row("bd", "city", 28.0, degradation="blur"), row("other", "city", 26.5)]
+    table = pd.DataFrame(rows).assign(mean=True, gain=lambda scores: scores["psnr_deepsr"] - scores["psnr_bicubic"])
+    found = [(best["experiment"], best["title"]) for best in report._best(table)]
+    assert found == [("bi", "demo, x4, bicubic degradation"), ("bd", "demo, x4, blur degradation")]
 
 
 def test_durations():

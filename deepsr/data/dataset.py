@@ -27,8 +27,9 @@ class DataSet:
         self.keys = keys | {key: os.path.expanduser(keys[key]) for key in ("path", "lr") if key in keys}
         given = set(keys) - {"source", "train", "test", "degradation", "evaluation"}
         for key in sorted((set(self.needed) - given) | (given - set(self.needed) - set(self.allowed))):
-            wrong = "is missing" if key in self.needed else f"does not go with source {keys['source']}"
-            raise InputError(f"config: datasets.{name}.{key} {wrong}; add or remove it (config/README.md).")
+            missing = key in self.needed
+            wrong = "is missing; add it" if missing else f"does not go with source {keys['source']}; remove it"
+            raise InputError(f"config: datasets.{name}.{key} {wrong} (config/README.md).")
         if {"lr", "degradation"} <= set(keys):
             raise InputError(f"config: datasets.{name} has LR frames of its own, lr, and a degradation; remove one.")
 
@@ -120,6 +121,17 @@ class DataSet:
     def origin(self, clip):
         """A value that is equal for two clips, even of different data sets, exactly if they are the same piece of video."""
         raise NotImplementedError
+
+    def check_degradation(self, degradation, key):
+        """Raise InputError if given LR frames are known to be blurred ones (BD) and `degradation`, which `key` of the config
+        names, is not blur, or the other way round: their pixels lie elsewhere, and would be enlarged to the wrong places.
+        """
+        if self.has_lr and self.lr_kind and (self.lr_kind == "BD") != (degradation == "blur"):
+            frames, right = ("blurred (BD)", "blur") if self.lr_kind == "BD" else ("bicubic (BI)", "bicubic")
+            raise InputError(
+                f"config: {key} is {degradation}, but the LR frames of datasets.{self.name} are {frames}, whose pixels lie "
+                f"elsewhere; set it to {right}, or use a data set with other LR frames."
+            )
 
     def check_scale(self, scale, key):
         """Raise InputError if given LR frames are known not to be of this scale, which `key` of the config asks for."""

@@ -92,8 +92,9 @@ class Benchmark(Folder):
 
     @property
     def absent(self):
-        names = " or ".join(benchmarks.SETS[self.keys["set"]])
-        return None if self._root else f"datasets.{self.name} is left out, since {self.keys['path']} has no folder {names}."
+        names, path = " or ".join(benchmarks.SETS[self.keys["set"]]), self.keys["path"]
+        missing = f"{path} has no folder {names}" if Path(path).is_dir() else f"there is no folder {path}"
+        return None if self._root else f"datasets.{self.name} is left out, since {missing}."
 
     @cached_property
     def _folders(self):
@@ -101,7 +102,14 @@ class Benchmark(Folder):
             raise InputError(f"config: {self.absent}")
         place = _subfolder(self._root, benchmarks.HR_FOLDERS)
         folders = [path for path in (place or self._root).iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return sorted((path.name for path in folders if place or _subfolder(path, benchmarks.HR_FOLDERS)), key=natural_key)
+        found = [path.name for path in folders if place or _subfolder(path, benchmarks.HR_FOLDERS)]
+        if not found:
+            kinds = ", ".join(benchmarks.HR_FOLDERS)
+            raise InputError(
+                f"config: datasets.{self.name}: {self._root} holds no clips; their ground truth is looked for in folders "
+                f"called {kinds} (in capital or small letters), which hold the clips or lie in each of them."
+            )
+        return sorted(found, key=natural_key)
 
     @property
     def lr_kind(self):
@@ -120,9 +128,10 @@ class Benchmark(Folder):
         place = _subfolder(self._root, names)
         folder = place / clip if place else _subfolder(self._root / clip, names)
         if folder is None or not folder.is_dir():
+            wanted = place.name if place else self.keys["lr"]
             raise InputError(
-                f"config: datasets.{self.name}: {self._root} has neither {names[0]}/{clip} nor {clip}/{names[0]}; name the "
-                "folder of LR frames as it is called, or leave `lr` out to have them made."
+                f"config: datasets.{self.name}.lr: {self._root} has neither {wanted}/{clip} nor {clip}/{wanted}; name the "
+                "folder of LR frames as it is called, add the clip to it, or leave `lr` out to have LR frames made."
             )
         return str(folder)
 

@@ -18,6 +18,7 @@ def plot_metric(table, name, published):
     deepsr.report.published.read_published.
     """
     metric, looks, panels = METRICS[name], style.looks(table), style.panels(table)
+    panels = [panel for panel in panels if panel[f"{name}_deepsr"].notna().any()] or panels  # of data sets that have it
     marks = [comparable(published, panel).dropna(subset=[name]) if name in published else [] for panel in panels]
     lines = [sum(len(rows) + 2 for _, rows in style.clips(panel)) for panel in panels]
     lines = [count + (len(beside) + 2 if len(beside) else 0) for count, beside in zip(lines, marks, strict=True)]
@@ -54,7 +55,7 @@ def plot_metric(table, name, published):
         axes.set_ylim(y - 0.4, -0.7)
         axes.set_xlim(0, (1 + 0.022 * longest) * end)  # room for the text behind the longest bar
         unit = f" in {metric.unit}" if metric.unit else ""
-        seeds = " ± deviation over seeds" if name == "psnr" and _has_seeds(panel) else ""
+        seeds = "\n± standard deviation over seeds" if name == "psnr" and _has_seeds(panel) else ""
         axes.set_xlabel(f"{metric.title}{unit} ({metric.better} is better), and the difference to bicubic{seeds}")
     return figure
 
@@ -77,7 +78,7 @@ def _bars(rows, name, looks):
         text = f"  {gain:+{METRICS[name].form}}" if np.isfinite(gain) else ""
         if name == "psnr" and np.isfinite(row.get("gain_std", np.nan)):
             look |= {"xerr": row["gain_std"], "capsize": 2}
-            text += f" ± {row['gain_std']:.2f}"
+            text += f" ± {row['gain_std']:.3f}"
         yield row["experiment"], row[f"{name}_deepsr"], look, text
 
 
@@ -111,7 +112,7 @@ def plot_gain(table, scores, seed):
                 spread = getattr(row, "gain_std", np.nan)
                 if np.isfinite(spread):
                     axes.errorbar(row.gain, y, xerr=spread, color="black", capsize=4, linewidth=0, elinewidth=0.8)
-                    text += f" ± {spread:.2f}"
+                    text += f" ± {spread:.3f}"
                     ends += [row.gain - spread, row.gain + spread]
                 axes.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
                 ends += [low, high, row.gain]
@@ -126,6 +127,6 @@ def plot_gain(table, scores, seed):
         axes.set_ylim(y - 0.6, -0.8)
         margin = 0.06 * (max(ends) - min(ends) or 1)
         axes.set_xlim(min(ends) - margin, max(ends) + margin)
-        seeds = " ± standard deviation over seeds" if _has_seeds(panel) else ""
+        seeds = "\n± standard deviation over seeds" if _has_seeds(panel) else ""
         axes.set_xlabel(f"gain over bicubic in dB (mean, 95% interval){seeds}")
     return figure

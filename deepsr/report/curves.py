@@ -74,6 +74,7 @@ def plot_training(runs):
             axes.margins(x=0.08, y=0.2)
             if not trained.empty:
                 axes.xaxis.get_major_locator().set_params(integer=True)
+        validation.ticklabel_format(axis="y", useOffset=False)
         validation.set_title("validation PSNR in dB")
     return figure
 

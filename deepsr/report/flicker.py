@@ -10,9 +10,12 @@ SLICE_WIDTH = 400  # pixels in the middle of the row: as many as a page or a pho
 def plot_flicker(title, truth, bicubic, networks):
     """A row of pixels over time: the slices of the ground truth, bicubic and each network, one below the other.
 
-    truth, bicubic: slices (deepsr.evaluate.examples), uint8 (frames, W, 3) BGR; networks: {experiment: (oracle, its slice)}.
+    truth: slice (deepsr.evaluate.examples), uint8 (frames, W, 3) BGR; bicubic: {degradation: slice of bicubic's frames};
+    networks: {experiment: (oracle, its slice)}.
     """
-    slices = {"HR (ground truth)": (False, truth), "bicubic": (False, bicubic)}
+    slices = {"HR (ground truth)": (False, truth)}
+    for degradation, picture in bicubic.items():
+        slices["bicubic" if len(bicubic) == 1 else f"bicubic, LR frames: {degradation}"] = False, picture
     slices |= dict(sorted(networks.items(), key=lambda item: item[1][0]))  # honest ones first
     figure = Figure(figsize=(style.WIDTH, 0.3 + 0.95 * len(slices)), layout="constrained")
     parts = figure.subfigures(len(slices), 1)

@@ -80,12 +80,14 @@ def columns(table):
         for method, title in METHODS.items()
         if f"{name}_{method}" in table
     }
-    text = {"experiment": ("experiment", ""), "sequence": ("clip", "")}
+    text, dataset = {"experiment": ("experiment", "")}, {"dataset": ("data set", "")}
+    text |= (dataset if table["dataset"].nunique() > 1 else {}) | {"sequence": ("clip", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
+    facts["scored_as"] = ("scored as", "")
     gain = {"gain": ("gain in dB", "+.2f")}
     if "seeds" in table:
         gain |= {"gain_std": ("± over seeds", ".3f"), "seeds": ("seeds", "d")}
-    return text | gain | scores | {"dataset": ("data set", "")} | facts
+    return text | gain | scores | (dataset | facts)
 
 
 def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):
@@ -106,6 +108,7 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         name: (*text, _uri("svg+xml", Path(charts[name]).read_bytes())) for name, text in texts.items() if name in charts
     }
     steadiness = [name for name, metric in METRICS.items() if metric.temporal]
+    table = table.assign(scored_as=[style.scored_as(row) for row in table.to_dict("records")])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -115,7 +118,7 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
     )
     return environment.get_template("page.html").render(
         parts=[
-            _part(oracle, table[table["oracle"] == oracle], scores, seed, crops, examples)
+            _part(oracle, table[table["oracle"] == oracle], columns(table), scores, seed, crops, examples)
             for oracle in (False, True)
             if oracle in set(table["oracle"])
         ],
@@ -128,18 +131,24 @@ def render(table, scores, seed, speed, published, provenance, used, charts, crop
         crops_caption=CROPS,
         flicker=[(key, _webp(cv2.imread(str(path)), 90)) for key, path in flicker.items()],
         flicker_caption=FLICKER,
-        published=[_published_cells(row) for row in published.to_dict("records")],
+        published=[
+            _published_cells(row) for row in published.sort_values(["dataset", "degradation", "psnr"]).to_dict("records")
+        ],
         provenance=provenance,
         networks=[_network_cells(name, run) for name, run in provenance["networks"].items()],
+        models=[[(text, None) for text in (name, *facts.values())] for name, facts in provenance["models"].items()],
         config=yaml.safe_dump(provenance["config"], sort_keys=False, allow_unicode=True, width=100),
         used=[_usage(rule, jobs) for rule, jobs in used.groupby("rule")],
         total=duration(used["seconds"].sum()),
     )
 
 
-def _part(oracle, rows, scores, seed, crops, examples):
-    """What the page shows of the experiments that are oracles, or of those that are not. rows: theirs of the table."""
-    names, shown = set(rows["experiment"]), columns(rows)
+def _part(oracle, rows, shown, scores, seed, crops, examples):
+    """What the page shows of the experiments that are oracles, or of those that are not.
+
+    rows: theirs of the table; shown: its columns.
+    """
+    names = set(rows["experiment"])
     return {
         "oracle": oracle,
         "rows": [_cells(row, shown) for _, row in rows.iterrows()],
@@ -196,9 +205,9 @@ def _cells(row, shown):
 
 
 def _best(rows):
-    """The mean row with the largest gain, for each data set."""
-    means = rows[rows["mean"] & np.isfinite(rows["gain"])]
-    return [group.loc[group["gain"].idxmax()].to_dict() for _, group in means.groupby("dataset", sort=False)]
+    """The mean row with the largest gain among those that compare (deepsr.report.style.panels), with their title."""
+    panels = style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])])
+    return [panel.loc[panel["gain"].idxmax()].to_dict() | {"title": style.title(panel.iloc[0])} for panel in panels]
 
 
 def _comparisons(rows, scores, seed):
@@ -211,7 +220,7 @@ def _comparisons(rows, scores, seed):
                 [frames["psnr_deepsr"] for key, frames in scores.items() if key[:2] == (name, first["dataset"])]
                 for name in (first["experiment"], others[0]["experiment"])
             ]
-            names = {"first": first["experiment"], "second": others[0]["experiment"], "dataset": first["dataset"]}
+            names = {"first": first["experiment"], "second": others[0]["experiment"], "title": style.title(first)}
             found.append(names | compare(*by_clip, seed))
     return found
 
@@ -240,10 +249,10 @@ def _speed_cells(row):
 
 
 def _published_cells(row):
-    protocol = [row["dataset"], f"x{row['scale']}, {row['degradation']}", row["color_space"] + style.left_out(row)]
-    before, after = [row["method"], *protocol], [row[key] for key in ("parameters", "trained_on", "source")]
-    scores = [(f"{row['psnr']:.2f}", row["psnr"]), (f"{row['ssim']:.4f}", row["ssim"])]
-    return [*((text, None) for text in before), *scores, *((text, None) for text in after)]
+    before = [row["method"], row["dataset"], f"x{row['scale']}, {row['degradation']}", style.scored_as(row)]
+    after = [row[key] for key in ("parameters", "trained_on", "source")]
+    numbers = [(row["frames"], row["frames"]), (f"{row['psnr']:.2f}", row["psnr"]), (f"{row['ssim']:.4g}", row["ssim"])]
+    return [*((text, None) for text in before), *numbers, *((text, None) for text in after)]
 
 
 def _network_cells(name, run):

@@ -74,21 +74,26 @@ def panel_figure(panels, heights):
 
     heights: of the parts in inches, if their titles have one line; longer titles add to them.
     """
-    titles = [(_title(panel.iloc[0]), panel["oracle"].iloc[0]) for panel in panels]
-    heights = [height + 0.17 * _in_lines(*title).count("\n") for height, title in zip(heights, titles, strict=True)]
+    titles = [(title(panel.iloc[0]), panel["oracle"].iloc[0]) for panel in panels]
+    heights = [height + 0.17 * _in_lines(*words).count("\n") for height, words in zip(heights, titles, strict=True)]
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     parts = np.atleast_1d(figure.subfigures(len(panels), 1, height_ratios=heights))
-    for part, title in zip(parts, titles, strict=True):
-        set_title(part, *title)
+    for part, words in zip(parts, titles, strict=True):
+        set_title(part, *words)
     return figure, parts
 
 
-def _title(row):
-    """The title of a panel, from one of its rows."""
+def title(row):
+    """What the rows of a panel share, in words, from one of them: the data set, scale, LR frames and protocol."""
     degradation = row["degradation"]
     frames = f"LR frames {degradation}" if degradation.startswith("given") else f"{degradation} degradation"
     space = "" if row["color_space"] == "y" else f", {COLOR_SPACES[row['color_space']]}"
     return f"{row['dataset']}, x{row['scale']}, {frames}{space}{left_out(row)}"
+
+
+def scored_as(row):
+    """How a table's row was scored, in words: its colour space, and what was left out."""
+    return COLOR_SPACES[row["color_space"]] + left_out(row)
 
 
 def left_out(row):
@@ -97,15 +102,15 @@ def left_out(row):
     return border + (f", {row['skip_frames']} frames at each end left out" if row["skip_frames"] else "")
 
 
-def set_title(part, title, oracle):
+def set_title(part, words, oracle):
     """Title a figure or a part of it, tinted if it shows an oracle."""
     part.set_facecolor(TINT if oracle else "white")
-    part.suptitle(_in_lines(title, oracle), weight="bold", x=0.01, ha="left", fontsize=10)
+    part.suptitle(_in_lines(words, oracle), weight="bold", x=0.01, ha="left", fontsize=10)
 
 
-def _in_lines(title, oracle):
+def _in_lines(words, oracle):
     """A title in lines that fit into a figure, which says so if it shows an oracle."""
-    return textwrap.fill(f"{ORACLE}: {title}" if oracle else title, TITLE)
+    return textwrap.fill(f"{ORACLE}: {words}" if oracle else words, TITLE)
 
 
 def label_ends(axes, ends, space=0.11):
