@@ -55,7 +55,10 @@ config = checked(settings.complete, config, settings.load_schema(ROOT / "config/
 EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
 for name, data in DATASETS.items():
-    if data.absent and any(name in experiment["score"] for experiment in EXPERIMENTS.values()):
+    is_scored = any(name in experiment["score"] for experiment in EXPERIMENTS.values())
+    if is_scored and checked(getattr, data, "remark"):
+        print(data.remark, file=sys.stderr)
+    if is_scored and data.absent:
         print(data.absent, file=sys.stderr)
         for experiment in EXPERIMENTS.values():
             experiment["score"] = [dataset for dataset in experiment["score"] if dataset != name]

@@ -7,6 +7,7 @@ from videos import bicubic, decode, enlarge, probe, scene, times, write
 
 from deepsr.data.degradation import upscale
 from deepsr.data.frames import luma
+from deepsr.video.decode import planes
 from deepsr.video.times import increasing
 
 
@@ -119,6 +120,13 @@ def test_kinds_of_pictures(tmp_path, caplog, scale, codec, pixels, size, setting
             expected, after = luma(expected), luma(after)
         difference = np.abs(after.astype(int) - expected)
         assert np.median(difference) <= 3, np.median(difference)
+
+
+def test_rgb_of_five_bits_is_as_bright_as_of_eight():
+    frame = av.VideoFrame.from_ndarray(scene(1)[0], "bgr24").reformat(format="rgb555le")
+    shown = planes(frame, False)[0].astype(int)
+    red, green, blue = np.moveaxis(frame.to_ndarray(format="rgb24").astype(float), 2, 0)
+    assert np.abs(shown - (16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255)).max() <= 1
 
 
 @pytest.mark.parametrize(

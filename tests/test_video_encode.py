@@ -84,6 +84,38 @@ def test_more_bits_than_ten_are_told(tmp_path, caplog, kind, named):
     assert ("has 12 bits a sample, the result has 10" in caplog.text) == named
 
 
+KINDS = [(codec, ending) for codec in (*CODECS, "ffv1") for ending in ("mp4", "mkv") if (codec, ending) != ("ffv1", "mp4")]
+
+
+@pytest.mark.parametrize("codec, ending", KINDS)
+def test_frame_rate_range_and_colours_are_told_whatever_the_codec(tmp_path, codec, ending):
+    source = write(tmp_path / "in.mp4", scene(5), rate=Fraction(30000, 1001), color_range=2, colorspace=1)
+    _, enlarged = enlarge(source, tmp_path, codec=codec, crf=12, ending=ending)
+    assert probe(enlarged, "avg_frame_rate", "color_range", "color_space") == ["30000/1001", "pc", "bt709"]
+
+
+@pytest.mark.parametrize("codec, ending", KINDS)
+def test_pixels_that_are_not_square_stay_so_or_it_is_told(tmp_path, caplog, codec, ending):
+    source = write(tmp_path / "in.mp4", scene(5), sample_aspect_ratio=Fraction(16, 11))
+    _, enlarged = enlarge(source, tmp_path, codec=codec, crf=12, ending=ending)
+    kept = probe(enlarged, "sample_aspect_ratio") == ["16:11"]
+    assert kept != ("cannot say that pixels are not square; ask for an .mp4 file" in caplog.text)
+    assert kept or (codec, ending) in (("av1", "mkv"), ("ffv1", "mkv"))
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_video_with_a_time_code_is_enlarged(tmp_path, ending):
+    """As cameras and tapes have it; an mp4 file makes a track of it, for which it has to know the frame rate."""
+    plain = write(tmp_path / "plain.mp4", scene(10))
+    command = ["ffmpeg", "-v", "error", "-i", plain, "-c", "copy", "-metadata:s:v", "timecode=01:00:00:00"]
+    subprocess.run([*command, "-metadata", "timecode=01:00:00:00", tmp_path / "in.mkv"], check=True)
+    _, enlarged = enlarge(tmp_path / "in.mkv", tmp_path, ending=ending)
+    assert probe(enlarged, "nb_read_frames", "avg_frame_rate") == ["10", "25/1"]
+    with av.open(str(enlarged)) as container:
+        told = {key.lower(): text for part in (container, *container.streams) for key, text in part.metadata.items()}
+    assert told["timecode"] == "01:00:00:00" and "minor_version" not in told or ending == "mp4"
+
+
 @pytest.mark.parametrize("codec, name", [("h264", "h264"), ("hevc", "hevc"), ("av1", "av1"), ("ffv1", "ffv1")])
 def test_codecs_give_every_frame_at_its_time_and_the_same_bytes(tmp_path, codec, name):
     pts = [0, 40, 47, 140, 180, 400, 407, 1000]

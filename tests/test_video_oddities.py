@@ -43,6 +43,11 @@ ODDITIES = {
         f"{CLIP} {TONE} -vf 'setpts=(N+0.3*mod(N\\,3))/25/TB' -fps_mode vfr {H264} -c:a aac upright.mp4",
         "-i upright.mp4 -c copy -metadata:s:v rotate=90 in.mp4",
     ],
+    "H.264 with B-frames in AVI": [f"{CLIP} {TONE} -c:v libx264 -qp 2 -pix_fmt yuv420p -c:a libmp3lame in.avi"],
+    "pictures that stand still in Ogg": [
+        "-f lavfi -i testsrc2=d=0.04:s=64x48:r=25 -vf loop=24:1,setpts=N/25/TB -c:v libtheora -q:v 10 in.ogv"
+    ],
+    "RGB of 5 bits": [f"{CLIP} -c:v rawvideo -pix_fmt rgb555le in.mov"],
     "edit list that cuts off the start": [
         f"{CLIP} {H264} -g 25 -bf 2 whole.mp4",
         "-ss 0.4 -i whole.mp4 -c copy in.mp4",
@@ -170,7 +175,9 @@ def test_what_the_page_says_is_what_happens(tmp_path, caplog, name):
     for small, large in zip(before, after, strict=True):
         expected = upscale(small, 2, "bicubic")
         assert np.median(np.abs(large.astype(int) - expected)) <= 6
-    if "recordings" not in name and "time stamps" not in name:
+    if "AVI" in name:  # ffprobe shows the first frame by another clock than the others
+        assert np.diff(spans(enlarged)) == pytest.approx(1 / 25, abs=2e-3)
+    elif "recordings" not in name and "time stamps" not in name:
         assert spans(enlarged) == pytest.approx(spans(source), abs=2e-3)
     assert len(sound(enlarged)) == len(sound(source))
     for entry in ("sample_aspect_ratio", "side_data_list"):

@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 from dataclasses import replace
 
 import av
@@ -31,6 +32,45 @@ def test_every_audio_track_is_copied_or_encoded_as_aac(tmp_path, caplog, name, t
     with av.open(str(enlarged)) as container:
         for track in container.streams.audio:
             assert float(track.duration * track.time_base) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "rate, channels, kept", [(11024, 1, 11025), (22254, 2, 24000), (96000, 2, 48000), (48000, 4, 48000)]
+)
+def test_sound_that_aac_cannot_hold_as_it_is_becomes_what_it_can(tmp_path, rate, channels, kept):
+    """Old cameras and computers have odd sample rates; recordings of four channels are quadrophonic."""
+    source = tmp_path / "in.mov"
+    layout = {1: "mono", 2: "stereo", 4: "quad"}[channels]
+    tone = f"sine=f=440:d=1:r={rate},aformat=channel_layouts={layout}"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=d=1:s=64x48:r=25", "-f", "lavfi", "-i", tone]
+    subprocess.run([*command, "-c:v", "mjpeg", "-c:a", "pcm_s16be", source], check=True)
+    _, enlarged = enlarge(source, tmp_path)
+    with av.open(str(enlarged)) as container:
+        track = container.streams.audio[0]
+        codec = track.codec_context
+        assert (codec.name, codec.sample_rate, codec.channels) == ("aac", kept, channels)
+        assert float(track.duration * track.time_base) == pytest.approx(1, abs=0.1)
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(track)])
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert spectrum.argmax() * kept / len(heard) == pytest.approx(440, abs=2)
+
+
+def test_vorbis_becomes_aac_in_mp4_and_is_copied_to_mkv(tmp_path):
+    source = tmp_path / "in.mkv"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=d=1:s=64x48:r=25", "-f", "lavfi", "-i", "sine=d=1"]
+    subprocess.run([*command, "-c:v", "libx264", "-c:a", "libvorbis", source], check=True)
+    for ending, kind in (("mp4", "aac"), ("mkv", "vorbis")):
+        with av.open(str(enlarge(source, tmp_path, ending=ending)[1])) as container:
+            assert container.streams.audio[0].codec_context.codec.canonical_name == kind
+
+
+def test_sound_longer_than_the_pictures_is_no_damage(tmp_path, caplog):
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=d=1:s=64x48:r=25", "-f", "lavfi", "-i", "sine=d=4"]
+    for ending in ("avi", "mkv", "mp4"):
+        source = tmp_path / f"in.{ending}"
+        subprocess.run([*command, "-c:v", "mpeg4", "-c:a", "libmp3lame", source], check=True)
+        assert enlarge(source, tmp_path)[0].frames == 25
+    assert caplog.text == ""
 
 
 def test_transport_stream_with_aac_keeps_its_sound(tmp_path):

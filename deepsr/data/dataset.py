@@ -19,6 +19,7 @@ class DataSet:
 
     needed, allowed = (), ()  # keys in the config beside source, train and test
     default = {"train": "all", "test": "all"}  # the clips that are taken if the config names none
+    remark = None  # what the user should know of a data set that is there, a sentence
     lr_kind = None  # BI (bicubic) or BD (blur), as papers say, if it is known how given LR frames were made
     absent = None  # if the data set is not there and experiments shall be scored without it: a sentence that says so
 

@@ -112,6 +112,15 @@ class Benchmark(Folder):
         return sorted(found, key=natural_key)
 
     @property
+    def remark(self):
+        usual = benchmarks.FRAMES.get(self.keys["set"])
+        if self.absent or not usual or "frames" in self.keys or "test" in self.keys:
+            return None
+        found = sum(map(self.length, self.test))
+        told = f"datasets.{self.name}: its clips have {found} frames, and {usual} where papers score {self.keys['set']}"
+        return None if found == usual else f"{told}; so no published score stands beside it."
+
+    @property
     def lr_kind(self):
         return benchmarks.LR_FOLDERS.get(self._lr_folder)
 

@@ -81,6 +81,8 @@ def _decode_file(source, damage):
     with open_video(source) as container:
         stream = video_stream(container, source)
         for packet in packets(container, stream, damage):
+            if packet is not None and not packet.size and packet.pts is not None:
+                continue  # Theora's sign for "the same picture again"; decoding it would end the decoder
             try:
                 frames = stream.decode(packet)
             except FFmpegError as error:
@@ -102,6 +104,12 @@ def count_frames(path):
     """The number of frames (packets) of a video file, without decoding them."""
     with open_video(path) as container:
         return sum(packet.size > 0 for packet in container.demux(video_stream(container, path)))
+
+
+def pixel_aspect(path):
+    """Width of a pixel over its height (Fraction) in a video file, or None if it does not say."""
+    with open_video(path) as container:
+        return video_stream(container, path).sample_aspect_ratio or None
 
 
 def is_rgb(pixels):
@@ -140,6 +148,8 @@ def planes(frame, full_range, bits=8):
     if _is_gray(pixels):
         neutral = np.full(((height + 1) // 2, (width + 1) // 2), 1 << (bits - 1), kind)
         return _samples(frame.reformat(format=f"gray{depth}", **how).planes[0], kind), neutral, neutral
+    if is_rgb(pixels) and pixels.components[0].bits < 8:
+        frame = frame.reformat(format="rgb24")  # the way to yuv444p makes 5 bits darker
     if is_rgb(pixels):
         name, how["dst_colorspace"] = "yuv444p", "ITU601"
     else:

@@ -97,10 +97,7 @@ def video_writer(path, plan, size, scale, codec="h264", crf=18, preset="medium")
         if how.tag:
             context.codec_tag = how.tag
         context.time_base = plan.time_base
-        if plan.aspect:
-            context.sample_aspect_ratio = plan.aspect
-        context.color_range = ColorRange.JPEG if plan.full_range else ColorRange.MPEG
-        context.colorspace, context.color_primaries, context.color_trc = plan.colour
+        tell_looks(context, plan)
         context.open()
         _leave_real_time()
 
@@ -111,6 +108,14 @@ def video_writer(path, plan, size, scale, codec="h264", crf=18, preset="medium")
 
         yield write
         container.mux(stream.encode())
+
+
+def tell_looks(context, plan):
+    """Tell the av codec context of a video stream the pixel aspect, range and colours of a plan's frames."""
+    if plan.aspect:
+        context.sample_aspect_ratio = plan.aspect
+    context.color_range = ColorRange.JPEG if plan.full_range else ColorRange.MPEG
+    context.colorspace, context.color_primaries, context.color_trc = plan.colour
 
 
 @contextmanager

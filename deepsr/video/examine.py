@@ -1,8 +1,10 @@
 """Making the plan of a video: its frames, time stamps, cuts and looks."""
 
 import logging
+import re
 import struct
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -32,7 +34,7 @@ def plan_video(source, rate=25, deinterlace="auto"):
     of wrong interlacing flags, of time stamps that cannot be used, and of what the enlarged video will not keep.
     """
     source = Path(source)
-    fields, announced = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
+    fields, announced, is_own = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
     stamps, distances, last, damage = [], [], None, []
     frames = read_frames(source, fields["images"], fields["deinterlace"], 0, damage)
     for frame in progress(frames, desc=f"read {source.name}", unit="frame"):
@@ -44,7 +46,7 @@ def plan_video(source, rate=25, deinterlace="auto"):
         luma = planes(frame, fields["full_range"])[0]
         thumbnail = cv2.resize(luma, (64, 36), interpolation=cv2.INTER_AREA).astype(np.float32)
         distances.append(0.0 if last is None else float(np.abs(thumbnail - last).mean()))
-        stamps.append((frame.pts, frame.time_base or fields["time_base"]))
+        stamps.append((frame.pts, frame.dts, frame.time_base or fields["time_base"]))
         last, last_duration = thumbnail, frame.duration
     if not stamps:
         raise InputError(f"{source}: holds no frame that can be decoded; it is damaged or truncated, get it again.")
@@ -52,7 +54,8 @@ def plan_video(source, rate=25, deinterlace="auto"):
     busiest = find_busiest(distances, cuts, preview_length(fields["rate"]))
     plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=cuts, busiest=busiest)
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
-    late = max(0, plan.start)  # Matroska's duration is counted from 0, not from the file's start
+    # A whole file's duration is counted from its start, or from 0 in Matroska, and its pictures may begin later.
+    late = 0 if is_own else max(0, plan.start, plan.pts[0] * plan.time_base)
     if damage or announced > late + seconds + 1:
         log.warning(
             "%s: truncated or damaged? It announces %.1f s and its video lasts %.1f s, with errors in %d places; "
@@ -85,22 +88,31 @@ def find_busiest(distances, cuts, length):
 
 
 def _folder(source, rate):
-    """The fields of a plan that a folder of images tells, as a dict, and 0 for the duration, which it does not tell."""
+    """The fields of a plan that a folder of images tells, as a dict, and 0 for the duration (see `_header`)."""
     names = list_images(source)
     if not names:
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
     rate = Fraction(str(rate))
     times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
-    return {
-        "sha256": index_images(source, names)["sha256"],
-        "images": tuple(names),
-        "deinterlace": None,
-        "aspect": None,
-    } | times, 0
+    return (
+        {
+            "sha256": index_images(source, names)["sha256"],
+            "images": tuple(names),
+            "deinterlace": None,
+            "aspect": None,
+        }
+        | times,
+        0,
+        True,
+    )
 
 
 def _header(source, deinterlace):
-    """The fields of a plan that the header and the first frames of a file tell, as a dict, and the duration in seconds."""
+    """What the header and the first frames of a file tell.
+
+    Returns the fields of a plan, as a dict; the duration in seconds; and whether it is that of the pictures, or of all that
+    the file holds.
+    """
     arguments = bwdif_arguments(read_frames(source), deinterlace, source)
     with open_video(source) as container:
         stream = video_stream(container, source)
@@ -117,7 +129,16 @@ def _header(source, deinterlace):
             "start": Fraction(container.start_time or 0, av.time_base),
             "rate": (stream.average_rate or stream.guessed_rate or Fraction(25)) * pictures_per_frame(arguments),
             "aspect": stream.sample_aspect_ratio or None,
-        }, (container.duration or 0) / av.time_base
+        }, *_duration(container, stream)
+
+
+def _duration(container, stream):
+    if stream.duration:
+        return float(stream.duration * stream.time_base), True
+    if told := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
+        hours, minutes, seconds = map(float, told.groups())
+        return 3600 * hours + 60 * minutes + seconds, False  # counted from 0
+    return (container.duration or 0) / av.time_base, False
 
 
 def _looks(source, frame):
@@ -155,9 +176,16 @@ def _check_size(source, frame, number, width, height):
 
 
 def _times(source, fields, stamps, last_duration):
-    """When the frames are shown, as a dict of the plan's fields: at their time stamps, where these are usable."""
+    """When the frames are shown, as a dict of the plan's fields: at their time stamps, where these are usable.
+
+    stamps: (time of presentation, of decoding, unit in seconds) of each frame; the times may be None.
+    """
     time_base, rate = fields["time_base"], fields["rate"]
-    stamps = [None if stamp is None else round(stamp * unit / time_base) for stamp, unit in stamps]
+    stamps, decoding, units = zip(*stamps, strict=True)
+    # In AVI files with B-frames, times of presentation are out of order, and frames are shown at those of decoding.
+    if _disorder(decoding) < _disorder(stamps) > len(stamps) / 10:
+        stamps = decoding
+    stamps = [None if stamp is None else round(stamp * unit / time_base) for stamp, unit in zip(stamps, units, strict=True)]
     if set(stamps) == {None}:
         log.warning("%s: lacks time stamps; shown at %s frames a second.", source, rate)
         time_base, last_duration = 1 / rate, 1
@@ -167,3 +195,8 @@ def _times(source, fields, stamps, last_duration):
     if changed := sum(before != after for before, after in zip(stamps, pts, strict=True)):
         log.warning("%s: %d time stamps of its frames are missing or out of order, and are guessed.", source, changed)
     return {"time_base": time_base, "pts": pts, "last_duration": last_duration or step}
+
+
+def _disorder(stamps):
+    """How many of the time stamps are missing or do not come after the one before."""
+    return stamps.count(None) + sum(None not in pair and pair[1] <= pair[0] for pair in pairwise(stamps))

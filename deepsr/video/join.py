@@ -12,7 +12,8 @@ from av.error import FFmpegError
 from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
 from deepsr.files import atomic
-from deepsr.video.decode import count_frames, open_video
+from deepsr.video.decode import count_frames, open_video, pixel_aspect
+from deepsr.video.encode import tell_looks
 from deepsr.video.sound import DROP, add_track, copy_extras, track_packets, tracks, treatments
 
 log = logging.getLogger("deepsr")
@@ -29,7 +30,17 @@ def join_parts(source, plan, parts, output):
     if kind == "matroska" and plan.is_mirrored:
         log.warning("%s: mkv cannot say that a video is to be mirrored; ask for an .mp4 file.", source)
     with atomic(output) as file:
-        _write(source, plan, parts, file, kind)
+        try:
+            _write(source, plan, parts, file, kind)
+        except OSError:  # a full disk
+            raise
+        except FFmpegError as error:
+            raise InputError(
+                f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}); ask for an mp4 file "
+                "instead of an mkv file, or the other way round."
+            ) from error
+        if plan.aspect and pixel_aspect(file) != plan.aspect:
+            log.warning("%s: mkv of this codec cannot say that pixels are not square; ask for an .mp4 file.", source)
         if (frames := count_frames(file)) != plan.frames:
             raise InputError(f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}.")
 
@@ -60,7 +71,8 @@ def _write(source, plan, parts, file, kind):
         stream = target.add_stream_from_template(first, opaque=True)  # as packets: AV1's decoder cannot encode
         if kind == "mp4":
             stream.codec_context.codec_tag = first.codec_context.codec_tag
-        stream.time_base = plan.time_base
+        stream.time_base, stream.codec_context.framerate = plan.time_base, plan.rate
+        tell_looks(stream.codec_context, plan)  # not every codec's bitstream holds them
         queues = [_pictures(plan, parts, stream, first.codec_context.extradata)]
         if plan.images is None:
             origin = stack.enter_context(open_video(source))
@@ -69,13 +81,7 @@ def _write(source, plan, parts, file, kind):
                 if treatment != DROP:
                     added = add_track(target, track, treatment)
                     queues.append(track_packets(source, number, treatment, added, plan.start))
-        try:
-            target.start_encoding()
-        except FFmpegError as error:
-            raise InputError(
-                f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}); ask for an mp4 file "
-                "instead of an mkv file, or the other way round."
-            ) from error
+        target.start_encoding()
         lost = 0
         # The packets are handed over in order of time, since the muxer holds them back until it has some of every stream. So
         # it may report a packet's error when it takes a later one, which is written nevertheless (seen with E-AC-3 sound).

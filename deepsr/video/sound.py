@@ -15,6 +15,10 @@ from deepsr.video.times import increasing
 
 COPY, ENCODE, DROP = "copy", "aac", "none"
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by the number of channels
+# What AAC can hold: samples a second, and layouts by the number of channels.
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+AAC_LAYOUTS = LAYOUTS | {3: "3.0", 4: "4.0", 5: "5.0"}
+MP4_KEYS = {"major_brand", "minor_version", "compatible_brands"}  # what an mp4 file says of itself
 log = logging.getLogger("deepsr")
 
 
@@ -60,7 +64,8 @@ def add_track(target, track, treatment):
         added = target.add_stream_from_template(track)
     else:
         codec = _decoder(track)
-        added = target.add_stream("aac", rate=min(codec.sample_rate, 48000), layout=codec.layout.name)
+        rate = next((rate for rate in AAC_RATES if rate >= codec.sample_rate), AAC_RATES[-1])
+        added = target.add_stream("aac", rate=rate, layout=AAC_LAYOUTS.get(codec.channels, "stereo"))
     added.metadata.update(track.metadata)
     added.disposition = track.disposition
     return added
@@ -93,7 +98,7 @@ def copy_extras(origin, target, start):
 
     start: see `track_packets`.
     """
-    target.metadata.update(origin.metadata)
+    target.metadata.update({key: text for key, text in origin.metadata.items() if key.lower() not in MP4_KEYS})
     shifted = []
     for chapter in origin.chapters():
         shift = round(start / chapter["time_base"])
@@ -112,8 +117,8 @@ def _is_possible(track, treatment, kind):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=kind) as trial:
-            # PCM can be written to mp4, but hardly any player takes it from there.
-            unplayable = kind == "mp4" and codec.name.startswith("pcm")
+            # PCM and Vorbis can be written to mp4, but hardly any player takes them from there.
+            unplayable = kind == "mp4" and codec.name.startswith(("pcm", "vorbis"))
             known = not unplayable and {codec.name, codec.codec.canonical_name} & trial.supported_codecs
             if treatment == COPY and not known:
                 return False
