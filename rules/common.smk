@@ -56,8 +56,8 @@ EXPERIMENTS = config["experiments"]
 DATASETS = {name: checked(open_data_set, name, keys) for name, keys in config["datasets"].items()}
 for name, data in DATASETS.items():
     is_scored = any(name in experiment["score"] for experiment in EXPERIMENTS.values())
-    if is_scored and checked(getattr, data, "remark"):
-        print(data.remark, file=sys.stderr)
+    if is_scored and (remark := checked(data.remark)):
+        print(remark, file=sys.stderr)
     if is_scored and data.absent:
         print(data.absent, file=sys.stderr)
         for experiment in EXPERIMENTS.values():

@@ -207,10 +207,10 @@ def test_a_benchmark_of_other_frames_than_papers_score_is_told(tmp_path):
     vid4 = {"calendar": 41, "city": 34, "foliage": 49, "walk": 47}
     clips(tmp_path / "whole/Vid4/GT", **vid4)
     clips(tmp_path / "part/Vid4/GT", **vid4 | {"walk": 46})
-    assert benchmark(tmp_path / "whole").remark is None and benchmark(tmp_path / "nowhere").remark is None
-    assert benchmark(tmp_path / "part").remark.startswith("datasets.set: its clips have 170 frames, and 171 where papers")
+    assert benchmark(tmp_path / "whole").remark() is None and benchmark(tmp_path / "nowhere").remark() is None
+    assert benchmark(tmp_path / "part").remark().startswith("datasets.set: its clips have 170 frames, and 171 where papers")
     for asked in ({"frames": 31}, {"test": ["city"]}):
-        assert benchmark(tmp_path / "part", **asked).remark is None
+        assert benchmark(tmp_path / "part", **asked).remark() is None
 
 
 def test_a_benchmark_without_clips_says_where_they_are_looked_for(tmp_path):

@@ -19,7 +19,6 @@ class DataSet:
 
     needed, allowed = (), ()  # keys in the config beside source, train and test
     default = {"train": "all", "test": "all"}  # the clips that are taken if the config names none
-    remark = None  # what the user should know of a data set that is there, a sentence
     lr_kind = None  # BI (bicubic) or BD (blur), as papers say, if it is known how given LR frames were made
     absent = None  # if the data set is not there and experiments shall be scored without it: a sentence that says so
 
@@ -89,6 +88,10 @@ class DataSet:
         if not os.path.isdir(location["container"]):
             return location.get("frames")
         return len(list_images(location["container"])[: location.get("frames")])
+
+    def remark(self):
+        """A sentence on what the user should know of the data set, or None."""
+        return None
 
     def user_paths(self, clip):
         """The user's own folders or zip files with the clip's frames. They are only read; changes in them are noticed."""

@@ -111,7 +111,6 @@ class Benchmark(Folder):
             )
         return sorted(found, key=natural_key)
 
-    @property
     def remark(self):
         usual = benchmarks.FRAMES.get(self.keys["set"])
         if self.absent or not usual or "frames" in self.keys or "test" in self.keys:
