@@ -332,7 +332,7 @@ def test_infinite_and_missing_numbers_have_a_place_in_the_order():
 
 def test_any_metric_has_columns(monkeypatch):
     monkeypatch.setitem(METRICS, "mae", Metric("MAE", None, "", ".3f", "lower"))
-    table = pd.DataFrame([{**row("a", "city", 27.0), "mae_deepsr": 1.0}])
+    table = pd.DataFrame([{**row("a", "city", 27.0), "mae_deepsr": 1.0, "scored_as": "Y"}])
     found = report.columns(table)
     assert found["mae_deepsr"] == ("MAE DeepSR", ".3f") and "mae_lanczos" not in found
     assert list(found)[2:8] == ["gain", *(f"{m}_{x}" for m, x in [
@@ -340,9 +340,9 @@ def test_any_metric_has_columns(monkeypatch):
 
 
 def test_with_several_data_sets_theirs_is_the_second_column():
-    one = pd.DataFrame([row("a", "city", 27.0)])
-    assert list(report.columns(one))[:3] == ["experiment", "sequence", "gain"]
-    several = report.columns(pd.concat([one, one.assign(dataset="reds")]))
+    one = pd.DataFrame([row("a", "city", 27.0)]).assign(scored_as="Y")
+    assert list(report.columns(one))[:3] == ["experiment", "sequence", "gain"] and "scored_as" not in report.columns(one)
+    several = report.columns(pd.concat([one, one.assign(dataset="reds", scored_as="RGB")]))
     assert list(several)[:4] == ["experiment", "dataset", "sequence", "gain"] and list(several)[-1] == "scored_as"
 
 

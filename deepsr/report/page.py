@@ -73,7 +73,10 @@ FLICKER = (
 
 
 def columns(table):
-    """The table's columns on the page: {name: (title, number format)}."""
+    """The table's columns on the page: {name: (title, number format)}.
+
+    What is the same in all rows may be left out: then the sentences above the table tell it (deepsr.report.style.title).
+    """
     scores = {
         f"{name}_{method}": (f"{metric.title} {title}", metric.form)
         for name, metric in METRICS.items()
@@ -83,7 +86,8 @@ def columns(table):
     text, dataset = {"experiment": ("experiment", "")}, {"dataset": ("data set", "")}
     text |= (dataset if table["dataset"].nunique() > 1 else {}) | {"sequence": ("clip", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
-    facts["scored_as"] = ("scored as", "")
+    if table["scored_as"].nunique() > 1:
+        facts["scored_as"] = ("scored as", "")
     gain = {"gain": ("gain in dB", "+.2f")}
     if "seeds" in table:
         gain |= {"gain_std": ("± over seeds", ".3f"), "seeds": ("seeds", "d")}
