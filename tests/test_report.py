@@ -352,8 +352,8 @@ def test_the_best_is_told_of_each_panel():
     table = pd.DataFrame(rows).assign(
         oracle=False, mean=True, gain=lambda scores: scores["psnr_deepsr"] - scores["psnr_bicubic"]
     )
-    found = [(best["experiment"], best["title"]) for best in report._best(table)]
-    assert found == [("bi", "demo, x4, bicubic degradation"), ("bd", "demo, x4, blur degradation")]
+    found = [(best["experiment"], best["title"], best["alone"]) for best in report._best(table)]
+    assert found == [("bi", "demo, x4, bicubic degradation", False), ("bd", "demo, x4, blur degradation", True)]
 
 
 def test_durations():

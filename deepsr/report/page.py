@@ -209,9 +209,14 @@ def _cells(row, shown):
 
 
 def _best(rows):
-    """The mean row with the largest gain among those that compare (deepsr.report.style.panels), with their title."""
-    panels = style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])])
-    return [panel.loc[panel["gain"].idxmax()].to_dict() | {"title": style.title(panel.iloc[0])} for panel in panels]
+    """The mean row with the largest gain among those that compare (deepsr.report.style.panels).
+
+    Each has their title beside, and whether it is the only one.
+    """
+    return [
+        panel.loc[panel["gain"].idxmax()].to_dict() | {"title": style.title(panel.iloc[0]), "alone": len(panel) == 1}
+        for panel in style.panels(rows[rows["mean"] & np.isfinite(rows["gain"])])
+    ]
 
 
 def _comparisons(rows, scores, seed):
