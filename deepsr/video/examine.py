@@ -34,7 +34,7 @@ def plan_video(source, rate=25, deinterlace="auto"):
     of wrong interlacing flags, of time stamps that cannot be used, and of what the enlarged video will not keep.
     """
     source = Path(source)
-    fields, announced, is_own = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
+    fields, announced, from_first = _folder(source, rate) if source.is_dir() else _header(source, deinterlace)
     stamps, distances, last, damage = [], [], None, []
     frames = read_frames(source, fields["images"], fields["deinterlace"], 0, damage)
     for frame in progress(frames, desc=f"read {source.name}", unit="frame"):
@@ -54,8 +54,7 @@ def plan_video(source, rate=25, deinterlace="auto"):
     busiest = find_busiest(distances, cuts, preview_length(fields["rate"]))
     plan = Plan(**fields | _times(source, fields, stamps, last_duration), cuts=cuts, busiest=busiest)
     seconds = float((plan.pts[-1] - plan.pts[0] + plan.last_duration) * plan.time_base)
-    # A whole file's duration is counted from its start, or from 0 in Matroska, and its pictures may begin later.
-    late = 0 if is_own else max(0, plan.start, plan.pts[0] * plan.time_base)
+    late = 0 if from_first else max(0, plan.start, plan.pts[0] * plan.time_base)
     if damage or announced > late + seconds + 1:
         log.warning(
             "%s: truncated or damaged? It announces %.1f s and its video lasts %.1f s, with errors in %d places; "
@@ -94,24 +93,15 @@ def _folder(source, rate):
         raise InputError(f"{source}: holds no frames; put images there whose names sort in order of time.")
     rate = Fraction(str(rate))
     times = {"time_base": 1 / rate, "start": Fraction(0), "rate": rate}
-    return (
-        {
-            "sha256": index_images(source, names)["sha256"],
-            "images": tuple(names),
-            "deinterlace": None,
-            "aspect": None,
-        }
-        | times,
-        0,
-        True,
-    )
+    looks = {"images": tuple(names), "deinterlace": None, "aspect": None}
+    return {"sha256": index_images(source, names)["sha256"]} | looks | times, 0, True
 
 
 def _header(source, deinterlace):
     """What the header and the first frames of a file tell.
 
-    Returns the fields of a plan, as a dict; the duration in seconds; and whether it is that of the pictures, or of all that
-    the file holds.
+    Returns the fields of a plan, as a dict; the duration in seconds; and whether this is counted from the first picture, or
+    from the start of the file, which may be earlier.
     """
     arguments = bwdif_arguments(read_frames(source), deinterlace, source)
     with open_video(source) as container:
@@ -133,11 +123,12 @@ def _header(source, deinterlace):
 
 
 def _duration(container, stream):
+    """How long the pictures last by what the file says, or else all that it holds, and from where that is counted."""
     if stream.duration:
         return float(stream.duration * stream.time_base), True
     if told := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
         hours, minutes, seconds = map(float, told.groups())
-        return 3600 * hours + 60 * minutes + seconds, False  # counted from 0
+        return 3600 * hours + 60 * minutes + seconds, False
     return (container.duration or 0) / av.time_base, False
 
 

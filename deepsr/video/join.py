@@ -39,7 +39,7 @@ def join_parts(source, plan, parts, output):
                 f"{source}: what it holds beside its pictures cannot be put into {kind} ({error}); ask for an mp4 file "
                 "instead of an mkv file, or the other way round."
             ) from error
-        if plan.aspect and pixel_aspect(file) != plan.aspect:
+        if plan.aspect and abs((pixel_aspect(file) or 1) / plan.aspect - 1) > 0.01:
             log.warning("%s: mkv of this codec cannot say that pixels are not square; ask for an .mp4 file.", source)
         if (frames := count_frames(file)) != plan.frames:
             raise InputError(f"{output}: {frames} of {plan.frames} frames could be joined; give another copy of {source}.")
