@@ -104,6 +104,17 @@ def test_pixels_that_are_not_square_stay_so_or_it_is_told(tmp_path, caplog, code
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_dv_tape_is_enlarged(tmp_path, ending):
+    """Interlaced PAL with a time code, as a camera gives it."""
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=d=0.12:s=720x576:r=25", "-f", "lavfi", "-i"]
+    subprocess.run([*command, "sine=d=0.12:r=48000", "-target", "pal-dv", tmp_path / "in.dv"], check=True)
+    plan, enlarged = enlarge(tmp_path / "in.dv", tmp_path, ending=ending)
+    assert plan.rate == 25
+    assert probe(enlarged, "nb_read_frames", "avg_frame_rate", "sample_aspect_ratio") == ["3", "25/1", "16:15"]
+    assert np.diff(times(enlarged)) == pytest.approx(1 / 25, abs=1e-3)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_a_video_with_a_time_code_is_enlarged(tmp_path, ending):
     """As cameras and tapes have it; an mp4 file makes a track of it, for which it has to know the frame rate."""
     plain = write(tmp_path / "plain.mp4", scene(10))

@@ -109,6 +109,8 @@ def _header(source, deinterlace):
         warn_of_losses(container, source)
         if stream.metadata.get("alpha_mode") == "1":  # of WebM, beside the pictures
             log.warning("%s: its transparency is not kept.", source)
+        # Of a raw DV tape the average is told as 60,000.
+        rate = min(filter(None, (stream.average_rate, stream.guessed_rate)), default=Fraction(25))
         if len(container.streams.video) > 1:
             log.warning("%s: holds %d streams of pictures; the best one is enlarged.", source, len(container.streams.video))
         return {
@@ -117,7 +119,7 @@ def _header(source, deinterlace):
             "deinterlace": arguments,
             "time_base": stream.time_base,
             "start": Fraction(container.start_time or 0, av.time_base),
-            "rate": (stream.average_rate or stream.guessed_rate or Fraction(25)) * pictures_per_frame(arguments),
+            "rate": rate * pictures_per_frame(arguments),
             "aspect": stream.sample_aspect_ratio or None,
         }, *_duration(container, stream)
 
