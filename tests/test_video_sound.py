@@ -203,6 +203,15 @@ def test_parts_of_other_settings_are_refused(tmp_path):
         join_parts(source, plan, parts, tmp_path / "x.mp4")
 
 
+def test_a_source_that_was_replaced_while_it_was_enlarged_is_noticed(tmp_path):
+    source = write(tmp_path / "in.mp4", scene(9))
+    plan, _ = enlarge(source, tmp_path)
+    write(source, scene(9, seed=1))
+    with pytest.raises(InputError, match="in.mp4: is another file than when it was planned; run again"):
+        join_parts(source, plan, [tmp_path / f"part{i}.mp4" for i in range(3)], tmp_path / "x.mp4")
+    assert not (tmp_path / "x.mp4").exists()
+
+
 def test_damaged_part_is_refused(tmp_path):
     source = write(tmp_path / "in.mp4", scene(9))
     plan, _ = enlarge(source, tmp_path)

@@ -11,7 +11,7 @@ from av.error import FFmpegError
 
 from deepsr.data.zips import open_zip
 from deepsr.errors import InputError
-from deepsr.files import atomic
+from deepsr.files import atomic, sha256
 from deepsr.video.decode import count_frames, open_video, pixel_aspect
 from deepsr.video.encode import tell_looks
 from deepsr.video.sound import DROP, add_track, copy_extras, track_packets, tracks, treatments
@@ -24,8 +24,10 @@ def join_parts(source, plan, parts, output):
 
     Pictures are copied as they were encoded and get the plan's time stamps. Audio tracks are copied bit by bit or encoded
     as AAC (deepsr.video.sound). Damaged packets, which the file does not take, are left out, and the log says how many.
-    Raises InputError if a part lacks frames.
+    Raises InputError if a part lacks frames, and if the file is no longer the one that was planned.
     """
+    if plan.images is None and sha256(source) != plan.sha256:
+        raise InputError(f"{source}: is another file than when it was planned; run again so that it is planned anew.")
     kind = {".mp4": "mp4", ".mkv": "matroska"}[Path(output).suffix]
     if kind == "matroska" and plan.is_mirrored:
         log.warning("%s: mkv cannot say that a video is to be mirrored; ask for an .mp4 file.", source)
