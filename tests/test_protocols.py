@@ -64,13 +64,13 @@ def test_tables_hold_the_values_computed_by_hand(project):
     write(sets / "Vid4/GT/city", [picture(SIDE, GREY)] * FRAMES)
     write(sets / "Vid4/BIx4/city", low)
     write(sets / "udm10/000/truth", [*middle, picture(SIDE, WHITE)])
-    write(sets / "udm10/000/blur4", [*low, low[0]])
+    write(sets / "udm10/000/bicubic", [*low, low[0]])
     found = {"source": "benchmark", "path": "sets"}
     project.config["datasets"] |= {
         "vid4": {**found, "set": "vid4", "lr": "BIx4", "evaluation": {"protocol": "basicvsr"}},
         "rgb": {**found, "set": "vid4", "lr": "BIx4", "evaluation": {"protocol": "reds"}},
-        "sofvsr": {**found, "set": "udm10", "lr": "blur4", "frames": FRAMES, "evaluation": {"protocol": "sofvsr"}},
-        "all": {**found, "set": "udm10", "lr": "blur4", "frames": FRAMES, "evaluation": {"protocol": "basicvsr"}},
+        "sofvsr": {**found, "set": "udm10", "lr": "bicubic", "frames": FRAMES, "evaluation": {"protocol": "sofvsr"}},
+        "all": {**found, "set": "udm10", "lr": "bicubic", "frames": FRAMES, "evaluation": {"protocol": "basicvsr"}},
         "reds4": {**found, "set": "reds4"},
     }
     project.config["experiments"] = {"one": {"drafts": {"kind": "bicubic"}, "training": {"epochs": 0}}}
