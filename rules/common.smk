@@ -76,8 +76,8 @@ for name, experiment in EXPERIMENTS.items():
     for dataset in experiment["score"]:
         checked(check_scored, name, DATASETS[dataset], evaluation_of(experiment, dataset))
     for dataset in [*experiment["train"], *experiment["score"]]:
-        first = chains.shrinking(experiment["degradation"])
-        checked(DATASETS[dataset].check_degradation, first, f"experiments.{name}.degradation")
+        degradation = chains.shrinking(experiment["degradation"])
+        checked(DATASETS[dataset].check_degradation, degradation, f"experiments.{name}.degradation")
 for name, experiment in TRAINED.items():
     checked(check_trained, name, experiment, DATASETS)
 

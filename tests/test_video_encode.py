@@ -84,7 +84,7 @@ def test_more_bits_than_ten_are_told(tmp_path, caplog, kind, named):
     assert ("has 12 bits a sample, the result has 10" in caplog.text) == named
 
 
-KINDS = [(codec, ending) for codec in (*CODECS, "ffv1") for ending in ("mp4", "mkv") if (codec, ending) != ("ffv1", "mp4")]
+KINDS = [(codec, ending) for codec in ("h264", "hevc", "av1") for ending in ("mp4", "mkv")] + [("ffv1", "mkv")]
 
 
 @pytest.mark.parametrize("codec, ending", KINDS)
@@ -124,7 +124,8 @@ def test_a_video_with_a_time_code_is_enlarged(tmp_path, ending):
     assert probe(enlarged, "nb_read_frames", "avg_frame_rate") == ["10", "25/1"]
     with av.open(str(enlarged)) as container:
         told = {key.lower(): text for part in (container, *container.streams) for key, text in part.metadata.items()}
-    assert told["timecode"] == "01:00:00:00" and "minor_version" not in told or ending == "mp4"
+    assert told["timecode"] == "01:00:00:00"
+    assert ("minor_version" in told) == (ending == "mp4")  # what an mp4 file says of itself has no place in mkv
 
 
 @pytest.mark.parametrize("codec, name", [("h264", "h264"), ("hevc", "hevc"), ("av1", "av1"), ("ffv1", "ffv1")])

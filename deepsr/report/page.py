@@ -75,7 +75,8 @@ FLICKER = (
 def columns(table):
     """The table's columns on the page: {name: (title, number format)}.
 
-    What is the same in all rows may be left out: then the sentences above the table tell it (deepsr.report.style.title).
+    The data set stands in front if there are several. How rows were scored is left out where it is the same for all: then
+    the sentences above the table tell it (deepsr.report.style.title).
     """
     scores = {
         f"{name}_{method}": (f"{metric.title} {title}", metric.form)
@@ -83,15 +84,16 @@ def columns(table):
         for method, title in METHODS.items()
         if f"{name}_{method}" in table
     }
-    text, dataset = {"experiment": ("experiment", "")}, {"dataset": ("data set", "")}
-    text |= (dataset if table["dataset"].nunique() > 1 else {}) | {"sequence": ("clip", "")}
+    experiment, clip, dataset = {"experiment": ("experiment", "")}, {"sequence": ("clip", "")}, {"dataset": ("data set", "")}
     facts = {name: (name, "") for name in ("drafts", "degradation")} | {name: (name, "d") for name in ("scale", "frames")}
     if table["scored_as"].nunique() > 1:
         facts["scored_as"] = ("scored as", "")
     gain = {"gain": ("gain in dB", "+.2f")}
     if "seeds" in table:
         gain |= {"gain_std": ("± over seeds", ".3f"), "seeds": ("seeds", "d")}
-    return text | gain | scores | (dataset | facts)
+    if table["dataset"].nunique() > 1:
+        return experiment | dataset | clip | gain | scores | facts
+    return experiment | clip | gain | scores | dataset | facts
 
 
 def render(table, scores, seed, speed, published, provenance, used, charts, crops, flicker, examples):

@@ -25,8 +25,8 @@ def comparable(published, panel):
     row = panel.iloc[0]
     if row["oracle"]:
         return published[:0]
-    frames = row["degradation"]
-    kinds = [kind for kind, name in DEGRADATIONS.items() if frames in (name, f"given as {kind} ({name})")]
+    made = row["degradation"]
+    kinds = [kind for kind, name in DEGRADATIONS.items() if made in (name, f"given as {kind} ({name})")]
     same = published["degradation"].isin(kinds)
     same &= published["dataset"] == row["dataset"].split("_")[0]
     same &= published["frames"] == panel.loc[panel["mean"], "frames"].iloc[0]
